@@ -1,0 +1,201 @@
+# Copyright (c) 2026, The mailops.imap developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every server type is: the few verbs that each file in this folder fills in.
+
+PRIVATE: other collections must not import this; it may change at any time.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, Optional, Union
+
+from .._host import HostError
+
+#: The ports that are registered for IMAP, without and with TLS from the first byte (RFC 9051, RFC 8314).
+IMAP_PORTS = (143, 993)
+#: A command line in what systemctl shows of ExecStart.
+_COMMAND_LINE = re.compile(r"argv\[\]=(.*?) ; ignore_errors=")
+
+
+class Rejected(Exception):
+    """The daemon's own parser refuses a configuration; the text says which, and gives the daemon's words."""
+
+
+class Term(NamedTuple):
+    """What a setting is on a server type: ``option`` is its name in the configuration, None where it is compiled in;
+    ``effect`` says for the documentation what the server makes of it.
+    """
+
+    option: Optional[str]
+    effect: str
+
+
+class Place(NamedTuple):
+    """One place where a server takes a setting from.
+
+    ``configured`` is what the file says there, None where no file says anything; ``effective`` is what the server makes
+    of it. Both are in the setting's unit, infinity for no limit. ``file`` and ``line`` are where it is written, or would
+    be; ``overrides`` is true where it overrules a more general place; ``handle`` is the server type's own.
+    """
+
+    configured: Union[float, str, None]
+    effective: Union[float, str]
+    file: Optional[str] = None
+    line: Optional[int] = None
+    overrides: bool = False
+    handle: object = None
+
+
+class Value(NamedTuple):
+    """One setting on one server: every Place that counts, the bounds that the server obeys, and why there are bounds.
+
+    Bounds are None where there are none; where both are the same, the value cannot be changed. ``follows`` names the
+    setting whose value this one takes, where it has none of its own. ``remark`` is a sentence that whoever asks for this
+    setting must know, even where all is well.
+    """
+
+    places: tuple
+    minimum: Union[float, str, None] = None
+    maximum: Union[float, str, None] = None
+    reason: Optional[str] = None
+    follows: Optional[str] = None
+    remark: Optional[str] = None
+
+    @property
+    def effective(self):
+        return least([place.effective for place in self.places])
+
+    @property
+    def fixed(self):
+        return self.minimum is not None and self.minimum == self.maximum
+
+    @property
+    def compiled_in(self):
+        return self.fixed and self.follows is None and all(place.file is None for place in self.places)
+
+    def takes(self, wanted, exactly):
+        """Whether the server can be made to obey ``wanted``: to have it ``exactly``, or that or more."""
+        if self.fixed or (self.maximum is not None and wanted > self.maximum):
+            return False
+        return not exactly or self.minimum is None or wanted >= self.minimum
+
+
+class Edit(NamedTuple):
+    """Write ``value`` for ``setting`` at a Place."""
+
+    setting: str
+    place: Place
+    value: Union[int, str]
+
+
+class Change(NamedTuple):
+    """One line that an Edit replaces or adds: ``before`` is None for an added one."""
+
+    file: str
+    line: int
+    before: Optional[str]
+    after: str
+
+
+class Serving(NamedTuple):
+    """The process that serves now: when it read its configuration (seconds since the epoch), and its identity.
+
+    ``identity`` is None where each connection's process reads the configuration anew, so that no single process stands
+    for all; ``doubtful`` is true where this process may have got an older configuration than that of ``since``.
+    """
+
+    since: float
+    identity: Optional[str]
+    doubtful: bool = False
+
+
+class Endpoint(NamedTuple):
+    """An address that an IMAP server answers on; ``tls`` is true where TLS comes first, ``proxy_protocol`` where a
+    PROXY header does.
+    """
+
+    address: str
+    port: int
+    tls: bool = False
+    proxy_protocol: bool = False
+
+
+class Server:
+    """One IMAP server as it was found on the host. Subclasses fill in the attributes when they are made.
+
+    Of the class: ``services`` are the systemd units that it may have, and ``socket_holders`` the names of the processes
+    that hold its sockets; ``terms`` maps setting name to Term for each setting that the type has, and ``lacks`` setting
+    name to the reason, where there is more to say than that the type has no such setting. Of the one found:
+    ``services`` are those to restart on this host; ``version`` is text; ``values`` maps setting names to Value; ``files`` maps the
+    paths that the server reads to their bytes; ``changed_at`` is when the youngest of them changed; ``serving`` is a
+    Serving, or None where the server is not running; ``endpoints`` are where it answers; ``backends`` are the Endpoints
+    that it hands its clients on to, with None for one that the configuration does not name.
+    """
+
+    server_type = ""
+    services = ()
+    socket_holders = ()
+    terms = {}
+    lacks = {}
+
+    def __init__(self):
+        self.version = ""
+        self.values = {}
+        self.files = {}
+        self.changed_at = 0.0
+        self.serving = None
+        self.endpoints = []
+        self.backends = []
+        self._reached_at = []
+
+    @classmethod
+    def present(cls, host):
+        """Whether a server of this type is set up on the Host for IMAP."""
+        raise NotImplementedError
+
+    def stand_behind(self, endpoint):
+        """Take note of a front that hands its clients on to this server at ``endpoint`` (Endpoint, or None where the
+        front's configuration does not name it): that is where it answers.
+        """
+        if endpoint is not None:
+            self._reached_at.append(endpoint)
+            self.endpoints = self._reached_at
+
+    def check(self, host, files):
+        """Have the daemon's own parser read its configuration with ``files`` (path to bytes) in the place of those on
+        disk.
+
+        Nothing on disk changes. Raises Rejected.
+        """
+
+    def edited(self, edits):
+        """Return ``(files, changes)``: path to new bytes, and a Change for each line, once each Edit is made."""
+        raise NotImplementedError
+
+
+def least(values):
+    """Return the smallest of ``values``, or the first where they are text."""
+    return values[0] if isinstance(values[0], str) else min(values)
+
+
+def started_as(host, unit):
+    """Return the command lines (list of str) that systemd starts ``unit`` with; none where it has no such unit."""
+    try:
+        shown = host.run(["systemctl", "show", "--property", "ExecStart", "--value", f"{unit}.service"])
+    except HostError:
+        # Without systemd it is for somebody else to start it.
+        return []
+    return _COMMAND_LINE.findall(shown.words)
+
+
+def unit(host, process, usual):
+    """Return the systemd unit, without its ``.service``, that ``process`` (Process or None) is the main process of; the
+    ``usual`` one where there is none.
+    """
+    found = host.unit(process.pid) if process else None
+    if found is None or found == usual:
+        return usual
+    main = host.run(["systemctl", "show", "--property", "MainPID", "--value", f"{found}.service"])
+    return found if main.words == str(process.pid) else usual
