@@ -78,6 +78,7 @@ def make_images():
 
 
 def main():
+    lab("down", NAME)
     try:
         make_images()
         lab("up", NAME, *(f"{NAME}-{suite}={image(suite)}" for suite in PACKAGES))

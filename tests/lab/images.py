@@ -62,8 +62,9 @@ def parse_image(text):
 
 
 def images():
-    """Name to {"layers": [str], "recipe": str, "made": str} of every image there is."""
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(IMAGES.glob("*.json"))}
+    """Name to {"layers": [str], "recipe": str, "made": str} of every image that has all its layers."""
+    named = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(IMAGES.glob("*.json"))}
+    return {name: image for name, image in named.items() if all((LAYERS / layer).is_dir() for layer in image["layers"])}
 
 
 def layers(name):

@@ -26,11 +26,14 @@ LABS = Path(__file__).resolve().parents[2] / "build" / "lab"
 
 
 def up(lab, wanted):
-    """Boot hosts, {name: (suite, image)}, and write their inventory; when one does not boot, none stays."""
+    """Boot hosts, {name: (suite, image)}, and write their inventory; when one does not boot, none stays.
+
+    A lab whose hosts have all died, say because everything that a job had started was killed with it, is booted anew.
+    """
     started = time.monotonic()
     with record() as content:
         present = content["labs"].get(lab)
-    if present and present["ready"]:
+    if present and present["ready"] and any(host.group.leader() for host in recorded_hosts(present)):
         raise LabError(f"Lab {lab} is up already (its folder is {present['folder']}): take it down first.")
     down(lab)
     need("apt-cacher-ng", "ip", "ssh", "ssh-keygen", "systemd-nspawn")

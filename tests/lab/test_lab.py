@@ -307,6 +307,24 @@ def test_hosts_whose_systemd_nspawn_was_killed_leave_no_trace_and_can_be_brought
     assert Lab(clean).ssh("test-a", "systemctl is-system-running") == "running"
 
 
+def test_a_lab_whose_hosts_were_all_killed_is_brought_up_anew(clean):
+    lab("up", clean, "test-a=bookworm")
+    ControlGroup(str(Lab(clean).number("test-a"))).kill()
+    lab("up", clean, "test-a=trixie")
+    assert Lab(clean).ssh("test-a", "hostname") == "test-a"
+
+
+def test_an_image_that_lost_a_layer_is_not_there(monkeypatch, tmp_path):
+    monkeypatch.setattr(images, "IMAGES", tmp_path / "images")
+    monkeypatch.setattr(images, "LAYERS", tmp_path / "layers")
+    (tmp_path / "layers" / "whole").mkdir(parents=True)
+    (tmp_path / "images").mkdir()
+    for name, layers in (("bookworm", ["whole"]), ("bookworm+cut", ["gone", "whole"])):
+        image = {"layers": layers, "recipe": "r", "made": "m"}
+        (tmp_path / "images" / f"{name}.json").write_text(json.dumps(image), encoding="utf-8")
+    assert set(images.images()) == {"bookworm"}
+
+
 def test_a_shared_ssh_connection_ends_with_its_host(clean, tmp_path):
     """Or the next host at that address would be spoken to through a connection that leads nowhere."""
     lab("up", clean, "test-a=bookworm")

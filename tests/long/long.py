@@ -113,6 +113,7 @@ def show(rows):
 
 def main():
     wanted = {f"long-{server}-{suite}": suite for server in sys.argv[1:] or LIFETIMES for suite in SUITES}
+    lab("down", LAB)
     lab("up", LAB, *(f"{host}={suite}" for host, suite in wanted.items()))
     try:
         password = secrets.token_hex(12)
