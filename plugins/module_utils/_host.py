@@ -20,8 +20,12 @@ import struct
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
+
+_SCRATCH = "mailops-imap-"
+#: After this many seconds no run is at work in its scratch folder any more.
+_ABANDONED = 3600
 
 
 class Finished(NamedTuple):
@@ -169,9 +173,16 @@ class Host:
 
     @contextmanager
     def scratch_folder(self):
-        """A new folder that only root can read, gone afterwards. Raises HostError."""
+        """A new folder that only root can read, gone afterwards; those of runs that were killed go too. Raises
+        HostError.
+        """
+        for leftover in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), f"{_SCRATCH}*")):
+            with suppress(OSError):
+                found = os.lstat(leftover)
+                if found.st_uid == os.geteuid() and time.time() - found.st_mtime > _ABANDONED:
+                    shutil.rmtree(leftover)
         with _told("Cannot make a folder for temporary files"):
-            path = tempfile.mkdtemp(prefix="mailops-imap-")
+            path = tempfile.mkdtemp(prefix=_SCRATCH)
         try:
             yield path
         finally:

@@ -13,6 +13,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -312,6 +313,21 @@ with Host().lock(sys.argv[1], 0):
     print(flush=True)
     time.sleep(60)
 """
+
+
+def test_the_scratch_folders_of_runs_that_were_killed_go_too(host, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    kept = tmp_path / "kept"
+    for path in (tmp_path / "mailops-imap-old", tmp_path / "mailops-imap-young", kept):
+        path.mkdir()
+        (path / "copy").write_bytes(b"secret")
+    (tmp_path / "mailops-imap-link").symlink_to(kept)
+    for name in ("mailops-imap-old", "mailops-imap-link", "kept"):
+        os.utime(tmp_path / name, (0, 0), follow_symlinks=False)
+    with host.scratch_folder():
+        assert not (tmp_path / "mailops-imap-old").exists()
+    assert (tmp_path / "mailops-imap-young" / "copy").exists()
+    assert (kept / "copy").exists()
 
 
 def test_the_lock_is_held_by_one_process_and_freed_when_that_is_killed(host, tmp_path):
