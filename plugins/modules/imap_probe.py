@@ -25,6 +25,8 @@ extends_documentation_fragment:
   - mailops.imap.attributes
   - mailops.imap.attributes.info_module
 attributes:
+  async:
+    support: full
   platform:
     support: full
     platforms: posix
