@@ -77,7 +77,9 @@ options:
       look_at_services:
         description:
           - Whether to look at the services too, which takes an account that may open Windows PowerShell at C(/wsman).
-          - With V(false), restarts that are pending cannot be told, and a warning says so.
+          - With V(false), services are neither looked at nor restarted, which somebody has to do by other means. A
+            change returns C(restart_required=true), and C(services) with the names that the version has. A later run
+            cannot tell whether they have been restarted since, and says so in a warning, with the time of the change.
         type: bool
         default: true
       services_host:

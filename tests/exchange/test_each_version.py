@@ -155,14 +155,14 @@ def test_a_late_greeting_is_waited_for_and_a_missing_one_is_told(server, access)
 def test_a_service_that_does_not_start_again_is_told(server, access):
     services = _route.converge(access, TIMEOUTS)["services"]
     server.faults.restart_fails = ("MSExchangeIMAP4",)
-    with pytest.raises(ExchangeError, match="MSExchangeIMAP4 was not restarted: .*Failed to start service"):
+    with pytest.raises(ExchangeError, match="MSExchangeIMAP4 was not restarted and may be down: .*Failed to start service"):
         restart(server, services)
 
 
 def test_a_session_that_drops_before_the_change_leaves_everything_as_it_was(server, access):
     before = dict(server.settings)
     server.faults.drop_after = 6
-    with pytest.raises(ExchangeError, match="was lost while .* ran; .* run the task again"):
+    with pytest.raises(ExchangeError, match="was lost while .* ran; run the task again"):
         _route.converge(access, TIMEOUTS)
     server.faults.drop_after = None
     assert server.settings == before
@@ -178,7 +178,7 @@ def test_an_answer_that_is_lost_after_the_change_is_made_good_by_the_next_run(se
             server.faults.cut = True
 
     server.organization.local.settings = Dropping(server.settings)
-    with pytest.raises(ExchangeError, match="while Set-ImapSettings ran; what it was doing may be done or not"):
+    with pytest.raises(ExchangeError, match="^It is not known whether the settings of EX01 were set, which"):
         _route.converge(access, TIMEOUTS)
     server.faults.cut = False
     server.organization.local.settings = dict(server.settings)

@@ -127,6 +127,31 @@ def test_a_lost_handler_is_made_good_by_the_next_run(play):
         assert [service.starts for service in server.services.values()] == [1, 1]
 
 
+@pytest.mark.parametrize("reach", [psrp, local])
+def test_where_services_may_not_be_looked_at_the_role_says_that_somebody_must_restart_them(reach, play):
+    with exchange() as server:
+        server.access.administrator = False
+        host = reach(server)
+        host["imap_settings_exchange"] = {"port": server.port, "look_at_services": False}
+        asserted = {
+            "name": "See what is registered",
+            "ansible.builtin.assert": {
+                "that": [
+                    "imap_settings_result.restart_required == wanted",
+                    "imap_settings_result.services | length == (2 if wanted else 0)",
+                ]
+            },
+        }
+        content = {"roles": ROLE, "post_tasks": [asserted]}
+        for arguments, wanted in ((["--check"], True), ([], True), ([], False)):
+            run = play({"ex01": host}, *arguments, **content, vars={**VARIABLES, "wanted": wanted})
+            assert run.status == 0 and run.recap["ex01"]["changed"] == int(wanted), run.text
+            said = " ".join(run.text.split())
+            assert ("MSExchangeIMAP4BE were not restarted, because look_at_services is false" in said) is wanted
+            assert ("it is not known whether they have been restarted since" in said) is not wanted
+        assert [service.starts for service in server.services.values()] == [0, 0]
+
+
 def test_a_restart_without_a_greeting_fails_the_host(play):
     with exchange() as server:
         server.faults.imap_refused = True

@@ -180,7 +180,7 @@ def test_a_service_that_does_not_start_again_is_told():
     with exchange() as server:
         server.faults.restart_fails = ("MSExchangeIMAP4BE",)
         with pytest.raises(
-            ExchangeError, match="MSExchangeIMAP4BE was not restarted, MSExchangeIMAP4 was: .*Failed to start"
+            ExchangeError, match="MSExchangeIMAP4BE was not restarted and may be down, but MSExchangeIMAP4 was restarted: .*Failed to start"
         ):
             restart(server, ["MSExchangeIMAP4", "MSExchangeIMAP4BE"])
         assert server.open_shells == 0
@@ -189,10 +189,27 @@ def test_a_service_that_does_not_start_again_is_told():
 def test_without_leave_to_look_at_services_it_is_told_how_to_go_on():
     with exchange() as server:
         server.access.administrator = False
-        assert "does not let the user administrator open Microsoft.PowerShell" in failing(server)
+        sentence = failing(server)
+        assert "cannot be looked at, so nothing was set; mend that, or set look_at_services to false in the" in sentence
+        assert "does not let the user administrator open Microsoft.PowerShell" in sentence
         assert server.settings["AuthenticatedConnectionTimeout"] == 1800
-        result = _route.converge(way_in(server, look_at_services=False), TIMEOUTS)
-        assert result["changed"] and result["services"] == [] and "not looked at" in result["warnings"][-2]
+        access = way_in(server, look_at_services=False)
+        result = _route.converge(access, TIMEOUTS)
+        assert result["changed"] and result["services"] == ["MSExchangeIMAP4", "MSExchangeIMAP4BE"]
+        assert restart(server, result["services"], access=access)["changed"] is False
+        assert _route.converge(access, TIMEOUTS)["changed"] is False
+
+
+def test_where_nobody_answers_for_the_services_it_is_told_how_to_go_on():
+    with exchange() as server:
+        with exchange() as other:
+            nobody = other.port
+        sentence = failing(server, services_port=nobody)
+        assert f"set look_at_services to false in the option exchange" in sentence
+        assert sentence.endswith(
+            f"http://127.0.0.1:{nobody}/wsman cannot be reached; check the name, the port, and the firewall between."
+        )
+        assert ran(server, "Set-ImapSettings") == []
 
 
 def test_a_restart_within_the_second_of_the_change_counts(monkeypatch):
@@ -371,6 +388,16 @@ def test_a_certificate_that_is_not_trusted():
         assert _route.look(way_in(server, ca_cert=None, validate_certs=False))
 
 
+def test_https_at_a_port_of_http():
+    with exchange() as server:
+        assert f"What answers at https://127.0.0.1:{server.port}/PowerShell speaks no TLS; set the protocol to http" in failing(
+            server, protocol="https"
+        )
+        # The connection's variable counts for the services, which most often are on a port of their own.
+        sentence = failing(server, services_protocol=None, variables={"ansible_psrp_protocol": "https"})
+        assert f"What answers at https://127.0.0.1:{server.port}/wsman speaks no TLS" in sentence
+
+
 def test_a_certificate_that_no_user_has():
     with exchange(tls=True, mechanisms=("Certificate",)) as server:
         folder = Path(server.client_key).parent
@@ -478,18 +505,18 @@ def test_a_session_that_drops_anywhere(after):
 
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("auth", ["ntlm", "credssp"])
-@pytest.mark.parametrize("after", [1, 3, 6, 10])
+@pytest.mark.parametrize("after", [0, 1, 3, 6, 10])
 def test_after_one_break_the_session_is_closed_by_a_new_logon(after, auth, before):
     with exchange(mechanisms=("CredSSP",) if auth == "credssp" else ("Negotiate", "NTLM")) as server:
         server.faults.drop_after, server.faults.drops, server.faults.drop_before = after, 1, before
         assert "was lost" in failing(server, auth=auth)
-        assert server.shells_created > 0 and server.open_shells == 0
+        assert (server.shells_created > 0 or after == 0) and server.open_shells == 0
 
 
 def test_an_error_beside_an_answer():
     with exchange() as server:
         server.faults.errors = {"Get-ImapSettings": "The directory is of two minds."}
-        assert failing(server) == "Get-ImapSettings was refused: The directory is of two minds."
+        assert failing(server) == 'Get-ImapSettings was refused: "The directory is of two minds."'
         assert server.open_shells == 0
 
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple, Optional
 
+from ansible_collections.mailops.imap.plugins.module_utils._exchange import SERVICES
+
 from ._clixml import Bag
 
 #: Every release that is told apart, the oldest first.
@@ -156,6 +158,11 @@ def version(admin_display_version):
 def has(release, setting):
     """Whether a release has a setting."""
     return RELEASES.index(release) >= RELEASES.index(PARAMETERS[setting].since)
+
+
+def services(release):
+    """Return the names of the services that a release has, whether or not a server runs them."""
+    return list(SERVICES if RELEASES.index(release) >= RELEASES.index("2013") else SERVICES[:1])
 
 
 def violations(release, desired):

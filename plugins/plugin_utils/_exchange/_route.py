@@ -9,7 +9,8 @@ and Windows keeps when a service's process started. A running service that start
 read older settings, so a lost restart is found on every later run, from any controller, and whoever made the change.
 The limits of it: WhenChanged covers the whole object, so a change of a setting that the task does not name counts too;
 it is the time of the domain controller that was asked, so replication and clocks that differ shift it; and where
-either time cannot be seen, ``running`` is None, nothing is said to be pending, and a warning says so.
+either time cannot be seen, ``running`` is None, nothing but the run's own change is said to be pending, and a warning
+says so.
 
 PRIVATE: other collections must not import this; it may change at any time.
 """
@@ -27,7 +28,7 @@ from ansible_collections.mailops.imap.plugins.module_utils._servers.base import 
 
 from . import _parameters, _services, _values
 from ._clixml import Bag
-from ._session import ExchangeError, opened
+from ._session import Changed, ExchangeError, Refused, opened
 
 SNAP_IN = "Microsoft.Exchange.Management.PowerShell.Admin"
 
@@ -69,9 +70,9 @@ class Access(NamedTuple):
                     ) from None
             try:
                 yield session
-            except ExchangeError as problem:
+            except Refused as problem:
                 if self.snap_in and "Active Directory" in str(problem):
-                    raise ExchangeError(
+                    raise Refused(
                         "Exchange's cmdlets cannot log in to Active Directory from this session; in the option exchange "
                         f"set auth to credssp, or to basic with https: {problem}"
                     ) from None
@@ -156,7 +157,8 @@ def restart(access, services, identity=None, health=Health(), check_mode=False):
     """Restart those of ``services`` (names) that run on an Exchange server, see that it greets again as ``health`` (a
     Health) says, and return what imap_restart returns.
 
-    ``identity`` is the server's name, as imap_settings returned it or as the user says it. Raises ExchangeError.
+    ``identity`` is the server's name, as imap_settings returned it or as the user says it. Services that may not be
+    looked at are not restarted either. Raises ExchangeError.
     """
     try:
         _greeting.check_max_wait(health.max_wait)
@@ -169,12 +171,14 @@ def restart(access, services, identity=None, health=Health(), check_mode=False):
             f"Exchange; "
             "use what imap_settings returned."
         )
+    if services and not access.look_at_services:
+        warning = (
+            f"{' and '.join(services)} were not restarted, because look_at_services is false in the option exchange; "
+            "restart them by other means, for the settings to count."
+        )
+        return {"changed": False, "services": [], "warnings": [warning]}
     if not services or check_mode:
         return {"changed": bool(services), "services": services, "warnings": []}
-    if not (access.look_at_services or access.snap_in):
-        raise ExchangeError(
-            "Services cannot be restarted where look_at_services is false; leave that out of the option exchange."
-        )
     # Of a distinguished name, CN=EX01,CN=Servers,..., and of a legacy one, /o=.../cn=EX01, the server's own part.
     common = re.match(r"CN=([^,]+)", identity or "", re.IGNORECASE) or re.search(r"/cn=([^/]+)$", identity or "", re.I)
     identity = common.group(1) if common else identity
@@ -197,7 +201,7 @@ def _wait_for_greeting(access, restarted, health):
     try:
         access.greet(endpoint, health.max_wait)
     except HostError as problem:
-        raise ExchangeError(
+        raise Changed(
             f"{' and '.join(restarted)} came back, but {str(problem).rstrip('.')}; look at the server's event log, "
             "at its IMAP4 bindings and at the firewall between, or set health_address and health_port."
         ) from None
@@ -265,12 +269,19 @@ def _changed_at(settings):
 def _seen_services(access, session, server, fqdn):
     if not access.look_at_services:
         return None
-    if access.snap_in and not access.named:
-        services = _services.observe(session)
-        if services and _is_on(services, server):
+    try:
+        if access.snap_in and not access.named:
+            services = _services.observe(session)
+            if services and _is_on(services, server):
+                return services
+        with _at_services(access, server, fqdn) as (_place, _session, services):
             return services
-    with _at_services(access, server, fqdn) as (_place, _session, services):
-        return services
+    except ExchangeError as problem:
+        raise ExchangeError(
+            f"The IMAP4 services of {server} cannot be looked at, so nothing was set; mend that, or set "
+            "look_at_services to false in the option exchange, with which no pending restart is found and nothing is restarted, so that "
+            f"you have to: {problem}"
+        ) from None
 
 
 @contextmanager
@@ -317,6 +328,7 @@ def _result(seen, wrong, desired, refused=()):
     services = seen.services or []
     old = _services.older(services, seen.changed_at) if seen.changed_at else []
     running = [service.name for service in services if service.runs]
+    must_restart = _parameters.services(seen.version.release) if seen.services is None else running
     known = bool(running) and seen.changed_at is not None and not _services.unknown(services) and not old
     entries = {
         name: (
@@ -326,7 +338,7 @@ def _result(seen, wrong, desired, refused=()):
         )
         for name, value in desired.items()
     }
-    pending = bool(wrong or old) and bool(running)
+    pending = bool(wrong or old) and bool(must_restart)
     after = {}
     for name in entries:
         value = _values.shown(wrong.get(name, seen.values.get(name)))
@@ -345,8 +357,8 @@ def _result(seen, wrong, desired, refused=()):
         "drift": [{"setting": name, **entry} for name, entry in entries.items() if entry["drift"]],
         "changes": [_change(seen, name, value) for name, value in wrong.items()],
         "restart_required": pending,
-        "services": running if pending else [],
-        "warnings": _warnings(seen, running),
+        "services": must_restart if pending else [],
+        "warnings": _warnings(seen, running, wrong),
     }
 
 
@@ -409,11 +421,17 @@ def _change(seen, name, value):
     }
 
 
-def _warnings(seen, running):
+def _warnings(seen, running, wrong):
+    if seen.services is None and wrong:
+        return [
+            f"The IMAP4 services of {seen.server} were not looked at; they must be restarted by other means, for the "
+            "settings to count."
+        ]
     if seen.services is None:
+        when = f", {seen.changed_at:%Y-%m-%d %H:%M:%S %Z}" if seen.changed_at else ""
         return [
             f"The IMAP4 services of {seen.server} were not looked at, so it is not known whether they have been "
-            "restarted since the settings were changed."
+            f"restarted since the settings were last changed{when}."
         ]
     warnings = [
         f"{service.name} on {seen.server} is not running ({service.state}); it takes the settings when it starts."
@@ -439,16 +457,32 @@ def _warnings(seen, running):
 
 
 def _set(session, seen, wrong):
-    """Set ``wrong`` (setting name to value) in one call, see that it was taken, and return the server's warnings."""
+    """Set ``wrong`` (setting name to value) in one call, see that it was taken, and return the server's warnings.
+
+    Raises Refused where nothing was set, and Changed where something was or may have been.
+    """
     rows = {name: _parameters.PARAMETERS[name] for name in wrong}
     parameters = {row.parameter: _values.write(row.kind, wrong[name]) for name, row in rows.items()}
-    answer = session.invoke("Set-ImapSettings", Server=seen.server, **parameters)
-    values = _canonical(_one(session, "Get-ImapSettings", {"Server": seen.server}), seen.version)
+    try:
+        answer = session.invoke("Set-ImapSettings", Server=seen.server, **parameters)
+    except Refused:
+        raise
+    except ExchangeError as problem:
+        raise Changed(
+            f"It is not known whether the settings of {seen.server} were set, which the next run finds out: {problem}"
+        ) from None
+    try:
+        values = _canonical(_one(session, "Get-ImapSettings", {"Server": seen.server}), seen.version)
+    except ExchangeError as problem:
+        raise Changed(
+            f"The settings of {seen.server} were set, but cannot be read again, which the next run does: {problem}"
+        ) from None
     ignored = [
         f"{name} of {_said(wrong[name])} was accepted, but is {_said(values.get(name))} afterwards"
         for name in wrong
         if not _values.same(_kind(name), wrong[name], values.get(name))
     ]
     if ignored:
-        raise ExchangeError(f"Exchange does not obey: {'; '.join(ignored)}; {' '.join(answer.warnings)}".rstrip("; "))
+        warned = f"; it warned: {' and '.join(answer.warnings)}" if answer.warnings else "."
+        raise Changed(f"{seen.server} does not obey: {'; '.join(ignored)}{warned}")
     return answer.warnings

@@ -18,7 +18,7 @@ from typing import NamedTuple, Optional
 
 from ansible_collections.mailops.imap.plugins.module_utils._exchange import SERVICES
 
-from ._session import ExchangeError
+from ._session import Changed, ExchangeError, Refused
 
 #: The service that clients connect to, and that greets them.
 FRONT = SERVICES[0]
@@ -75,7 +75,7 @@ def restart(session, names, found):
     """Restart those of ``names`` that run, in the order of SERVICES; return ``(restarted, left)``, lists of names.
 
     ``found`` are the Services as they were just observed.
-    Raises ExchangeError where one does not come back, with what was done so far.
+    Raises Changed where one does not come back, with what was done so far.
     """
     running = [service.name for service in found if service.runs]
     restarted = []
@@ -85,20 +85,23 @@ def restart(session, names, found):
         if name in names and name in running:
             try:
                 session.invoke("Restart-Service", Name=name)
+            except Refused as problem:
+                raise Changed(f"{name} was not restarted and may be down{_so_far(restarted)}: {problem}") from None
             except ExchangeError as problem:
-                raise ExchangeError(f"{name} was not restarted{_so_far(restarted)}: {problem}") from None
+                raise Changed(f"It is not known whether {name} was restarted{_so_far(restarted)}: {problem}") from None
             restarted.append(name)
-    running = [service.name for service in observe(session) if service.runs] if restarted else []
+    try:
+        running = [service.name for service in observe(session) if service.runs] if restarted else []
+    except ExchangeError as problem:
+        raise Changed(f"{' and '.join(restarted)} restarted, but cannot be looked at: {problem}") from None
     down = [name for name in restarted if name not in running]
     if down:
-        raise ExchangeError(
-            f"{' and '.join(down)} did not come back after the restart; look at the server's event log."
-        )
+        raise Changed(f"{' and '.join(down)} did not come back after the restart; look at the server's event log.")
     return restarted, [name for name in names if name not in restarted]
 
 
 def _so_far(restarted):
-    return f", {' and '.join(restarted)} was" if restarted else ""
+    return f", but {' and '.join(restarted)} was restarted" if restarted else ""
 
 
 def instant(wire, utc=False):

@@ -37,12 +37,30 @@ _WORDS_OF_THROTTLING = (
 )
 
 
+#: Words of OpenSSL 1.1 to 3.5 for an answer that is not of TLS at all.
+_WORDS_OF_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG")
+
+
 class ExchangeError(Exception):
-    """What went wrong, as one sentence for the user, without secrets."""
+    """What went wrong, as one sentence for the user, without secrets. ``changed`` is true where something on the server
+    was, or may have been, changed before.
+    """
+
+    changed = False
+
+
+class Changed(ExchangeError):
+    """What went wrong after something was, or may have been, changed."""
+
+    changed = True
+
+
+class Refused(ExchangeError):
+    """A cmdlet that ran and failed, in the server's own words."""
 
 
 class Answer(NamedTuple):
-    """What a cmdlet gave: its ``objects`` (see _clixml) and its ``warnings`` (list of str)."""
+    """What a cmdlet gave: its ``objects`` (see _clixml) and its ``warnings`` (list of str, each on one line)."""
 
     objects: list
     warnings: list
@@ -59,8 +77,9 @@ class Session:
     def invoke(self, cmdlet, **parameters):
         """Run a cmdlet and return its Answer. A parameter that is None is sent as $null.
 
-        Raises ExchangeError where the cmdlet fails, and where it writes any error: a failed pipeline raises nothing by
-        itself, and pypsrp's ``had_errors`` stays False for errors that do not end the pipeline.
+        Raises Refused where the cmdlet fails, and where it writes any error: a failed pipeline raises nothing by
+        itself, and pypsrp's ``had_errors`` stays False for errors that do not end the pipeline. Raises ExchangeError
+        where its answer does not come, so that nobody knows what it did.
         """
         from pypsrp.complex_objects import PSInvocationState
         from pypsrp.powershell import PowerShell
@@ -70,9 +89,9 @@ class Session:
             pipeline.add_cmdlet(cmdlet).add_parameters(parameters)
             pipeline.invoke()
             if pipeline.streams.error or pipeline.had_errors or pipeline.state != PSInvocationState.COMPLETED:
-                raise ExchangeError(_refusal(cmdlet, self.user, pipeline.streams.error))
+                raise Refused(_refusal(cmdlet, self.user, pipeline.streams.error))
             objects = [_plain(output) for output in pipeline.output if output is not None]
-            return Answer(objects, [str(warning.message).strip() for warning in pipeline.streams.warning])
+            return Answer(objects, [" ".join(str(warning.message).split()) for warning in pipeline.streams.warning])
 
 
 @contextmanager
@@ -128,10 +147,34 @@ def _open_with(endpoint, connect, make_pool):
     pool = make_pool(connection, configuration_name=endpoint.configuration)
     try:
         pool.open()
-    except BaseException:
+    except BaseException as problem:
+        if _answer_is_missing(problem):
+            _take_for_open(pool.shell)
         _close(connection, pool)
         raise
     return connection, pool
+
+
+def _answer_is_missing(problem):
+    """Whether a message was sent and got no answer, so that nobody knows what the server did."""
+    import requests.exceptions
+
+    if isinstance(problem, requests.exceptions.ReadTimeout):
+        return True
+    # The first two of these are ConnectionErrors, too.
+    return isinstance(problem, requests.exceptions.ConnectionError) and not (
+        isinstance(problem, requests.exceptions.SSLError) or _unreachable(" ".join(str(problem).split()))
+    )
+
+
+def _take_for_open(shell):
+    """Make pypsrp delete a shell by the id that it chose, although the answer to its Create did not come."""
+    from pypsrp.wsman import SelectorSet
+
+    if not shell.opened:
+        shell._selector_set = SelectorSet()
+        shell._selector_set.add_option("ShellId", shell.id)
+        shell.opened = True
 
 
 def _unencrypted(endpoint, auth):
@@ -181,7 +224,7 @@ def _plain(output):
 def _refusal(cmdlet, user, records):
     """Return the sentence for a cmdlet that failed with error ``records``."""
     identifiers = " ".join(str(record.fq_error) for record in records)
-    words = "; ".join(dict.fromkeys(_words(record) for record in records)) or "it did not say why."
+    words = " and ".join(dict.fromkeys(_quoted(_words(record)) for record in records)) or "it did not say why."
     if "CommandNotFound" in identifiers:
         return (
             f"{cmdlet} is not there for {user}; give the account a management role that has it, such as Server "
@@ -195,13 +238,17 @@ def _refusal(cmdlet, user, records):
     return f"{cmdlet} was refused: {words}"
 
 
+def _quoted(words):
+    """Return a server's own words as they stand in a sentence: whole, whatever they have in them, on one line."""
+    return f'"{" ".join(str(words).split())}"'
+
+
 def _words(record):
     message = getattr(record, "details_message", None)
     exception = getattr(record, "exception", None)
     for properties in ("adapted_properties", "extended_properties"):
         message = message or getattr(exception, properties, {}).get("Message")
-    message = message or getattr(record, "message", None) or str(record)
-    return " ".join(str(message).split())
+    return message or getattr(record, "message", None) or record
 
 
 @contextmanager
@@ -210,7 +257,7 @@ def _one_sentence(endpoint, when):
     try:
         yield
     except ExchangeError as problem:
-        raise ExchangeError(_masked(str(problem), endpoint)) from None
+        raise type(problem)(_masked(str(problem), endpoint)) from None
     except Exception as problem:
         raise ExchangeError(_masked(sentence(problem, endpoint, when), endpoint)) from None
 
@@ -246,9 +293,7 @@ def sentence(problem, endpoint, when):
     if isinstance(problem, requests.exceptions.ReadTimeout):
         return f"{url} did not answer in time {when}; look at the server, or raise read_timeout in the option exchange."
     if isinstance(problem, requests.exceptions.ConnectionError):
-        if any(
-            text in words for text in ("NewConnectionError", "ConnectTimeout", "Failed to establish", "NameResolution")
-        ):
+        if _unreachable(words):
             return f"{url} cannot be reached; check the name, the port, and the firewall between."
         return _cut_off(words, url) if endpoint.auth == ("certificate",) and when == _OPENING else _lost(url, when)
     if isinstance(problem, exceptions.WinRMTransportError):
@@ -278,6 +323,13 @@ def sentence(problem, endpoint, when):
     )
 
 
+def _unreachable(words):
+    """Whether a ConnectionError with these words is one of no connection at all."""
+    return any(
+        text in words for text in ("NewConnectionError", "ConnectTimeout", "Failed to establish", "NameResolution")
+    )
+
+
 def _unauthenticated(words, url, endpoint):
     if "did not response with" in words:
         return f"{url} offers no Kerberos, Negotiate or NTLM; in the option exchange set auth to basic, with https."
@@ -292,8 +344,12 @@ def _unauthenticated(words, url, endpoint):
             f"{url} refused the certificate; check that ansible_psrp_certificate_pem names one that the server maps to "
             f"an account, and {remote_powershell}"
         )
+    how = ""
+    if endpoint.auth == ("negotiate",):
+        # pyspnego goes on from Kerberos to NTLM without a word.
+        how = " by Negotiate, which is Kerberos or, where that gives no ticket, NTLM"
     return (
-        f"{url} refused {endpoint.who}; check the user (user@DOMAIN for Kerberos) and the password, and "
+        f"{url} refused {endpoint.who}{how}; check the user (user@DOMAIN for Kerberos) and the password, and "
         f"{remote_powershell}"
     )
 
@@ -322,6 +378,11 @@ def _tls(words, url, endpoint):
         )
     if endpoint.auth == ("certificate",) and ("ALERT" in words or "EOF" in words):
         return _cut_off(words, url)
+    if any(text in words for text in _WORDS_OF_NO_TLS):
+        return (
+            f"What answers at {url} speaks no TLS; set the protocol to http, or the port to that of https, in the "
+            f"option exchange or by ansible_psrp_protocol and ansible_psrp_port: {words}"
+        )
     if "expired" in words:
         return f"The certificate of {url} has expired; have it renewed on the server."
     return (
@@ -339,7 +400,7 @@ def _cut_off(words, url):
 
 
 def _lost(url, when):
-    return f"The session with {url} was lost {when}; what it was doing may be done or not, so run the task again."
+    return f"The session with {url} was lost {when}; run the task again."
 
 
 def _http(problem, url, user, when):
@@ -360,7 +421,7 @@ def _http(problem, url, user, when):
 
 
 def _fault(problem, url, user, endpoint, when):
-    words = " ".join(str(problem.provider_fault or problem.reason or problem).split())
+    words = _quoted(problem.provider_fault or problem.reason or problem)
     if any(text in words.casefold() for text in _WORDS_OF_THROTTLING):
         return f"{url} throttles {user}; close other sessions, lower forks or serial and try again: {words}"
     if problem.code in _NO_SUCH_RESOURCE:

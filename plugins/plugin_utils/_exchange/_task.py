@@ -88,7 +88,7 @@ def run(action, task_vars, function):
     except _route.NotEnforceable as problem:
         return {**problem.result, "failed": True, "msg": str(problem)}
     except (ExchangeError, OptionProblem) as problem:
-        return {"failed": True, "changed": False, "msg": str(problem)}
+        return {"failed": True, "changed": getattr(problem, "changed", False), "msg": str(problem)}
 
 
 def converge(action, task_vars):

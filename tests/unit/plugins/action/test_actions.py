@@ -149,6 +149,16 @@ def test_a_restart_without_a_greeting_fails_in_a_sentence(executed, exchange):
     exchange.mute = "ex01 port 143 did not accept the connection."
     result = run(imap_restart, {"services": ["MSExchangeIMAP4"]}, windows=True)
     assert result["failed"] and "ex01 port 143 did not accept the connection; look at" in result["msg"]
+    assert result["changed"] is True
+
+
+def test_a_failed_task_says_that_something_changed_only_where_it_did(executed, exchange):
+    exchange.ignores = ("MaxConnections",)
+    result = run(imap_settings, {"max_connections": 5}, windows=True)
+    assert result["failed"] and result["changed"] is True and "does not obey" in result["msg"]
+    exchange.fails["Set-ImapSettings"] = "No."
+    result = run(imap_settings, {"max_connections": 5}, windows=True)
+    assert result["failed"] and result["changed"] is False
 
 
 @pytest.mark.parametrize("services", ["MSExchangeIMAP4", "MSExchangeIMAP4,MSExchangeIMAP4BE", ["MSExchangeIMAP4"]])

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from ansible_collections.mailops.imap.plugins.module_utils._host import HostError
 from ansible_collections.mailops.imap.plugins.plugin_utils._exchange import _options, _route
 from ansible_collections.mailops.imap.plugins.plugin_utils._exchange._clixml import Bag
-from ansible_collections.mailops.imap.plugins.plugin_utils._exchange._session import Answer, ExchangeError
+from ansible_collections.mailops.imap.plugins.plugin_utils._exchange._session import Answer, Refused
 
 CHANGED = datetime(2026, 1, 2, 12, 0, 0, tzinfo=timezone.utc)
 BEFORE, AFTER = CHANGED - timedelta(hours=1), CHANGED + timedelta(hours=1)
@@ -75,7 +75,7 @@ class FakeExchange:
     def invoke(self, cmdlet, **parameters):
         self.calls.append((cmdlet, parameters))
         if cmdlet in self.fails:
-            raise ExchangeError(self.fails[cmdlet])
+            raise Refused(self.fails[cmdlet])
         if cmdlet == "Get-ImapSettings":
             return Answer([Bag("EX01\\1", dict(self.settings))] * self.servers, [])
         if cmdlet == "Get-ExchangeServer":

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.mailops.imap.plugins.plugin_utils._exchange import _route, _services
-from ansible_collections.mailops.imap.plugins.plugin_utils._exchange._session import ExchangeError
+from ansible_collections.mailops.imap.plugins.plugin_utils._exchange._session import ExchangeError, Refused
 from ansible_collections.mailops.imap.tests.unit.plugins.plugin_utils.fake_exchange import (
     AFTER,
     BEFORE,
@@ -102,8 +102,11 @@ def test_null_clears_a_list():
 def test_a_value_that_the_server_takes_and_does_not_keep_fails():
     exchange = FakeExchange()
     exchange.ignores = ("MaxConnectionsPerUser",)
-    with pytest.raises(ExchangeError, match="max_connections_per_user of 8 was accepted, but is 16 afterwards"):
+    with pytest.raises(ExchangeError) as failure:
         _route.converge(exchange.access(), {"max_connections_per_user": 8})
+    assert failure.value.changed and str(failure.value) == (
+        "EX01 does not obey: max_connections_per_user of 8 was accepted, but is 16 afterwards; it warned: Restart the services."
+    )
 
 
 def test_what_a_version_lacks_is_refused_by_name_before_anything_is_set():
@@ -134,9 +137,57 @@ def test_a_value_outside_of_the_documents_brings_a_warning_and_is_sent_all_the_s
 def test_the_servers_own_words_come_through():
     exchange = FakeExchange()
     exchange.fails["Set-ImapSettings"] = "The value \"00:00:20\" isn't valid."
-    with pytest.raises(ExchangeError, match="The value \"00:00:20\" isn't valid."):
+    with pytest.raises(ExchangeError, match="The value \"00:00:20\" isn't valid.") as failure:
         _route.converge(exchange.access(), {"pre_authenticated_connection_timeout": 20})
-    assert exchange.open == 0
+    assert exchange.open == 0 and failure.value.changed is False
+
+
+def lost_after(exchange, cmdlet, count=1):
+    """Lose the session after ``count`` calls of ``cmdlet``, which still does what it does."""
+    invoke = exchange.invoke
+
+    def losing(name, **parameters):
+        answer = invoke(name, **parameters)
+        if name == cmdlet and len(exchange.did(cmdlet)) >= count:
+            raise ExchangeError("The session was lost.")
+        return answer
+
+    exchange.invoke = losing
+
+
+@pytest.mark.parametrize(
+    "cmdlet, count, changed, words",
+    [
+        ("Get-ImapSettings", 1, False, "^The session was lost.$"),
+        ("Get-WmiObject", 1, False, "^The IMAP4 services of EX01 cannot be looked at, so nothing was set; mend that, or set "
+         "look_at_services to false in the option exchange, .*: The session was lost.$"),
+        ("Set-ImapSettings", 1, True, "^It is not known whether the settings of EX01 were set, which the next run finds out: "),
+        ("Get-ImapSettings", 2, True, "^The settings of EX01 were set, but cannot be read again, which the next run does: "),
+    ],
+)  # fmt: skip
+def test_a_session_that_is_lost_tells_whether_something_may_have_been_changed(cmdlet, count, changed, words):
+    exchange = FakeExchange()
+    lost_after(exchange, cmdlet, count)
+    with pytest.raises(ExchangeError, match=words) as failure:
+        _route.converge(exchange.access(), {"max_connections": 5})
+    assert failure.value.changed is changed and bool(exchange.did("Set-ImapSettings")) is changed and exchange.open == 0
+
+
+@pytest.mark.parametrize(
+    "cmdlet, count, changed, words",
+    [
+        ("Get-WmiObject", 1, False, "^The session was lost.$"),
+        ("Restart-Service", 1, True, "^It is not known whether MSExchangeIMAP4 was restarted: The session was lost.$"),
+        ("Restart-Service", 2, True, "whether MSExchangeIMAP4BE was restarted, but MSExchangeIMAP4 was restarted: The"),
+        ("Get-WmiObject", 3, True, "^MSExchangeIMAP4 and MSExchangeIMAP4BE restarted, but cannot be looked at: The session"),
+    ],
+)
+def test_a_session_that_is_lost_at_a_restart_tells_what_was_done(cmdlet, count, changed, words):
+    exchange = FakeExchange()
+    lost_after(exchange, cmdlet, count)
+    with pytest.raises(ExchangeError, match=words) as failure:
+        _route.restart(exchange.access(), ["MSExchangeIMAP4", "MSExchangeIMAP4BE"])
+    assert failure.value.changed is changed
 
 
 # which server
@@ -234,11 +285,32 @@ def test_where_the_start_of_a_service_is_not_known_nothing_is_said_to_run(monkey
     assert any("It cannot be seen since when" in text for text in result["warnings"])
 
 
-def test_services_may_be_left_alone_and_a_warning_says_what_is_not_known_then():
+@pytest.mark.parametrize(
+    "version, services",
+    [("Version 14.3 (Build 123.4)", ["MSExchangeIMAP4"]), ("15.2.1118.7", ["MSExchangeIMAP4", "MSExchangeIMAP4BE"])],
+)
+def test_a_change_where_services_may_not_be_looked_at_requires_that_somebody_restarts_them(version, services):
+    exchange = FakeExchange(version=version)
+    access = exchange.access(look_at_services=False)
+    predicted = _route.converge(access, {"max_connections": 5}, check_mode=True)
+    result = _route.converge(access, {"max_connections": 5})
+    assert len(exchange.places) == 2 and result["changed"]
+    for one in (predicted, result):
+        assert (one["restart_required"], one["services"]) == (True, services)
+        assert any("were not looked at; they must be restarted by other means" in text for text in one["warnings"])
+    entry = result["settings"]["max_connections"]
+    assert (entry["running"], result["diff"]["after"]["max_connections"]["running"]) == (None, 5)
+
+
+def test_a_second_run_where_services_may_not_be_looked_at_says_since_when_a_restart_may_be_pending():
     exchange = FakeExchange()
-    result = _route.converge(exchange.access(look_at_services=False), {"max_connections": 5})
-    assert len(exchange.places) == 1 and result["changed"] and not result["restart_required"]
-    assert any("were not looked at" in text for text in result["warnings"])
+    result = _route.converge(exchange.access(look_at_services=False), IN_SYNC)
+    assert (result["changed"], result["restart_required"], result["services"]) == (False, False, [])
+    assert result["settings"]["authenticated_connection_timeout"]["running"] is None
+    assert result["warnings"] == [
+        "The IMAP4 services of EX01 were not looked at, so it is not known whether they have been restarted since the "
+        "settings were last changed, 2026-01-02 12:00:00 UTC."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -309,12 +381,15 @@ def test_a_restart_that_fails_half_way_says_what_was_done():
 
     def failing(cmdlet, **parameters):
         if parameters.get("Name") == "MSExchangeIMAP4BE":
-            raise ExchangeError("Failed to start service.")
+            raise Refused("Failed to start service.")
         return invoke(cmdlet, **parameters)
 
     exchange.invoke = failing
-    with pytest.raises(ExchangeError, match="MSExchangeIMAP4BE was not restarted, MSExchangeIMAP4 was: Failed to start"):
+    with pytest.raises(ExchangeError) as failure:
         _route.restart(exchange.access(), ["MSExchangeIMAP4", "MSExchangeIMAP4BE"])
+    assert failure.value.changed and str(failure.value) == (
+        "MSExchangeIMAP4BE was not restarted and may be down, but MSExchangeIMAP4 was restarted: Failed to start service."
+    )
 
 
 def test_a_service_that_is_down_after_the_restart_fails():
@@ -327,8 +402,9 @@ def test_a_service_that_is_down_after_the_restart_fails():
         return invoke(cmdlet, **parameters)
 
     exchange.invoke = stopping
-    with pytest.raises(ExchangeError, match="MSExchangeIMAP4 did not come back after the restart"):
+    with pytest.raises(ExchangeError, match="MSExchangeIMAP4 did not come back after the restart") as failure:
         _route.restart(exchange.access(), ["MSExchangeIMAP4"])
+    assert failure.value.changed
 
 
 def test_no_restart_on_the_wrong_computer():
@@ -409,12 +485,20 @@ def test_a_restart_comes_no_sooner_than_a_second_after_the_change(slept):
     assert len(seen) == 2 and min(seen) >= 1
 
 
-def test_services_cannot_be_restarted_where_they_may_not_be_looked_at():
+@pytest.mark.parametrize("check_mode", [False, True])
+@pytest.mark.parametrize("snap_in", [False, True])
+def test_services_that_may_not_be_looked_at_are_not_restarted_and_a_warning_says_so(snap_in, check_mode):
     exchange = FakeExchange()
-    with pytest.raises(ExchangeError, match="Services cannot be restarted where look_at_services is false; leave that out"):
-        _route.restart(exchange.access(look_at_services=False), ["MSExchangeIMAP4"])
-    assert exchange.places == []
-    assert _route.restart(exchange.access(look_at_services=False, snap_in=True), ["MSExchangeIMAP4"])["changed"]
+    access = exchange.access(look_at_services=False, snap_in=snap_in)
+    result = _route.restart(access, ["MSExchangeIMAP4", "MSExchangeIMAP4BE"], check_mode=check_mode)
+    assert exchange.places == [] and result == {
+        "changed": False,
+        "services": [],
+        "warnings": [
+            "MSExchangeIMAP4 and MSExchangeIMAP4BE were not restarted, because look_at_services is false in the option "
+            "exchange; restart them by other means, for the settings to count."
+        ],
+    }
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ class Wire:
             self.closed.append("pool")
             raise ConnectionError(f"gone, {SECRET}")
 
-        shell = SimpleNamespace(close=lambda: self.closed.append("shell"))
+        shell = SimpleNamespace(id="ID", opened=False, _selector_set=None, close=lambda: self.closed.append("shell"))
+        self.shell = shell
         return SimpleNamespace(open=open_pool, close=close_pool, shell=shell)
 
     def power_shell(self, pool):
@@ -193,7 +194,11 @@ def test_where_both_methods_fail_both_are_told_in_one_sentence(monkeypatch):
     wire = Wire(monkeypatch, problems)
     with pytest.raises(_session.ExchangeError) as failure, _session.opened(ENDPOINT):
         pass
-    assert re.fullmatch(f"No domain controller .*KDC; without Kerberos: {URL} refused the user .*", str(failure.value))
+    assert re.fullmatch(
+        f"No domain controller .*KDC; without Kerberos: {URL} refused the user .* by Negotiate, which is Kerberos or, where "
+        "that gives no ticket, NTLM; .*",
+        str(failure.value),
+    )
     assert wire.tried == ["kerberos", "negotiate"] and SECRET not in str(failure.value)
 
 
@@ -213,6 +218,23 @@ def test_a_server_that_cannot_be_reached_is_not_tried_again(monkeypatch):
         with _session.opened(ENDPOINT):
             pass
     assert wire.tried == ["kerberos"] and wire.closed == CLOSED
+
+
+@pytest.mark.parametrize(
+    "problem, sent",
+    [
+        (requests.exceptions.ConnectionError("Connection aborted"), True),
+        (requests.exceptions.ReadTimeout("read"), True),
+        (requests.exceptions.ConnectionError("NewConnectionError"), False),
+        (requests.exceptions.SSLError("self-signed certificate"), False),
+        (pypsrp.exceptions.AuthenticationError("Failed"), False),
+    ],
+)
+def test_a_shell_is_closed_by_its_id_where_only_the_answer_to_its_making_is_missing(monkeypatch, problem, sent):
+    wire = Wire(monkeypatch, [problem])
+    with pytest.raises(_session.ExchangeError), _session.opened(replace(ENDPOINT, auth=("ntlm",))):
+        pass
+    assert wire.shell.opened is sent and ("ID" in str(vars(wire.shell._selector_set or object))) is sent
 
 
 def test_a_session_is_closed_when_its_user_fails(wire):
@@ -243,7 +265,28 @@ def test_an_answer_has_plain_objects_and_warnings(wire):
 
 
 def test_an_error_that_does_not_end_the_pipeline_is_a_failure(wire):
-    assert failing(wire, error=[record("No.\r\n Never.")]) == "Set-ImapSettings was refused: No. Never."
+    assert failing(wire, error=[record("No.\r\n Never.")]) == 'Set-ImapSettings was refused: "No. Never."'
+
+
+def test_several_errors_are_one_sentence_and_each_is_told_once(wire):
+    records = [record("It is no.\nValid value."), record("Not either."), record("Not either.")]
+    assert failing(wire, error=records) == 'Set-ImapSettings was refused: "It is no. Valid value." and "Not either."'
+
+
+def test_a_refusal_is_told_from_an_answer_that_does_not_come(wire):
+    vars(wire.pipeline).update(error=[record("No.")])
+    with pytest.raises(_session.Refused), _session.opened(ENDPOINT) as session:
+        session.invoke("Set-ImapSettings")
+    vars(wire.pipeline).update(raises=requests.exceptions.ReadTimeout("read"))
+    with pytest.raises(_session.ExchangeError) as failure, _session.opened(ENDPOINT) as session:
+        session.invoke("Set-ImapSettings")
+    assert not isinstance(failure.value, _session.Refused)
+
+
+def test_a_warning_is_one_line(wire):
+    wire.pipeline.warning.append(SimpleNamespace(message="mind\r\n  this "))
+    with _session.opened(ENDPOINT) as session:
+        assert session.invoke("Get-ImapSettings").warnings == ["mind this"]
 
 
 def test_a_failed_pipeline_without_words_is_a_failure(wire):
@@ -259,7 +302,7 @@ def test_a_failed_pipeline_without_words_is_a_failure(wire):
 )
 def test_what_roles_hide_says_so(wire, identifier, words):
     sentence = failing(wire, error=[record("The term is not recognized.", identifier)])
-    assert words in sentence and sentence.endswith("The term is not recognized.")
+    assert words in sentence and sentence.endswith(': "The term is not recognized."')
 
 
 @pytest.mark.parametrize(
@@ -276,11 +319,13 @@ def test_what_roles_hide_says_so(wire, identifier, words):
         (FAULT(5, None, "Access is denied.", None, None, None), "does not let the user admin@EXAMPLE.COM open"),
         (FAULT(1, None, None, None, None, "exceeded the maximum number of connections"), "throttles the user"),
         (FAULT(1, None, "This user load quota of 10 has been exceeded", None, None, None), "throttles the user"),
-        (FAULT(1, None, "Something else.", None, None, None), "failed while Set-ImapSettings ran: Something else."),
+        (FAULT(1, None, "Something else.", None, None, None), 'failed while Set-ImapSettings ran: "Something else."'),
         (requests.exceptions.SSLError("certificate has expired"), f"The certificate of {URL} has expired; have it renewed"),
         (requests.exceptions.SSLError("self-signed certificate"), "is not trusted; give ca_cert in the option exchange"),
+        (requests.exceptions.SSLError("[SSL: WRONG_VERSION_NUMBER] wrong version number"), "speaks no TLS; set the protocol"),
+        (requests.exceptions.SSLError("[SSL: RECORD_LAYER_FAILURE] record layer failure"), "speaks no TLS; set the protocol"),
         (requests.exceptions.ReadTimeout("read"), "did not answer in time while Set-ImapSettings ran; look at the server"),
-        (requests.exceptions.ConnectionError("Connection aborted"), "may be done or not, so run the task again"),
+        (requests.exceptions.ConnectionError("Connection aborted"), "was lost while Set-ImapSettings ran; run the task again"),
         (pypsrp.exceptions.InvalidPipelineStateError(0, 1, "x"), "was lost while Set-ImapSettings ran"),
         (
             pypsrp.exceptions.InvalidPSRPOperation("Received a broken RunspacePoolState message"),
