@@ -74,8 +74,19 @@ def server_types() -> str:
 
 
 def arguments() -> str:
-    """The settings as arguments of a task of the role imap_settings."""
-    return "\n".join(f'    {name}: "{{{{ imap_settings_{name} | default(omit) }}}}"' for name in SETTINGS)
+    """The settings as arguments of a task of the role imap_settings; null clears a list, and leaves the rest alone.
+
+    ansible-core before 2.19 makes an empty text of a template that is null, which would clear a text.
+    """
+    lines = []
+    for setting in SETTINGS.values():
+        variable = f"imap_settings_{setting.name}"
+        if setting.kind == "list":
+            value = f"[] if {variable} | default(omit) is none\n      else {variable} | default(omit)"
+        else:
+            value = f"omit if {variable} | default(none) is none\n      else {variable}"
+        lines += [f"    {setting.name}: >-", f"      {{{{ {value} }}}}"]
+    return "\n".join(lines)
 
 
 def role_options() -> str:

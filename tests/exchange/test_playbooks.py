@@ -248,6 +248,24 @@ def test_every_kind_of_value_goes_from_a_playbook_to_the_server(play):
         assert kept["SSLBindings"] == ["192.0.2.1:993", "[::1]:993"] and kept["ExternalConnectionSettings"] == []
 
 
+@pytest.mark.parametrize("written", [None, []])
+def test_the_role_clears_a_list_and_null_leaves_other_settings_alone(written, play):
+    with exchange() as server:
+        server.settings["ExternalConnectionSettings"] = ["mail.example.com:993:SSL"]
+        banner = server.settings["Banner"]
+        variables = {
+            "imap_settings_external_connection_settings": written,
+            "imap_settings_banner": None,
+            "imap_settings_protocol_log_enabled": False,
+            "imap_settings_health_max_wait": 10,
+        }
+        run = play({"ex01": psrp(server)}, roles=ROLE, vars=variables)
+        assert run.status == 0 and run.recap["ex01"]["changed"] == 2, run.text
+        assert server.settings["ExternalConnectionSettings"] == [] and server.settings["Banner"] == banner
+        run = play({"ex01": psrp(server)}, roles=ROLE, vars=variables)
+        assert run.status == 0 and run.recap["ex01"]["changed"] == 0, run.text
+
+
 def test_looking(play):
     with exchange("2010") as server:
         tasks = [

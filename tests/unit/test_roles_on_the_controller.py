@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.mailops.imap.plugins.module_utils import _contract
 from ansible_collections.mailops.imap.plugins.plugin_utils import _validation
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +99,23 @@ def test_one_wrong_host_stops_the_others(play, plays):
     assert answer.unreachable == 0, answer.said
     # ansible-core 2.16 makes a text of the number.
     assert re.search(r'authenticated_connection_timeout is (?:0|\\"0\\"), but', answer.said), answer.said
+
+
+VALIDATE = [{"hosts": "imap_servers", "gather_facts": False, "tasks": [
+    {"import_role": {"name": "mailops.imap.imap_settings", "tasks_from": "validate"}},
+]}]  # fmt: skip
+
+
+def test_null_clears_a_list_and_leaves_every_other_setting_alone(play):
+    nulls = {f"imap_settings_{name}": None for name in _contract.SETTINGS}
+    lists = [name for name, setting in _contract.SETTINGS.items() if setting.kind == "list"]
+    assert len(lists) == 4
+    answer = play(VALIDATE, {"one": nulls})
+    assert answer.status == 0, answer.said
+    for name in lists:
+        del nulls[f"imap_settings_{name}"]
+    answer = play(VALIDATE, {"one": nulls})
+    assert "no setting is given, but at least one of" in answer.said, answer.said
 
 
 WRONG = [
