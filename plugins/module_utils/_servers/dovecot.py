@@ -494,6 +494,8 @@ def _comes_before(tree, headers, assignment):
 
 def _not_understood(assignment, key, written):
     where = f"{assignment.file.path}:{assignment.line}: " if assignment else ""
+    if written and "%{" in written:
+        return text.SyntaxProblem(f'{where}expected a value for {key} without variables, not "{written}".')
     return text.SyntaxProblem(f'{where}expected a value for {key} that Dovecot takes, not "{written}".')
 
 
@@ -688,7 +690,8 @@ def _list(printed, key):
 
 def _endpoints(printed):
     """Return the Endpoints that Dovecot's IMAP service listens on (service_create_inet_listeners(),
-    src/master/service.c), but for those that want a PROXY header and do not trust this host to send one."""
+    src/master/service.c), but for those that want a PROXY header and do not trust this host to send one, and those
+    with variables, which the master of 2.4 expands with its own environment (measured with 2.4.1)."""
     listeners = {}
     for assignment in printed.assignments:
         if assignment.path[:3] == ("service", "imap-login", "inet_listener") and len(assignment.path) == 5:
@@ -698,10 +701,11 @@ def _endpoints(printed):
     endpoints = []
     for listener in listeners.values():
         port, tls, behind = listener.get("port", "0"), listener.get("ssl") == "yes", listener.get("haproxy") == "yes"
-        if port == "0" or (tls and without_tls):
-            continue
         own = re.split("[ ,]+", (listener.get("address") or listener.get("listen") or "").strip())
-        for address in _addresses(own if own != [""] else _list(printed, "listen")):
+        addresses = own if own != [""] else _list(printed, "listen")
+        if port == "0" or (tls and without_tls) or any("%{" in value for value in [*listener.values(), *addresses]):
+            continue
+        for address in _addresses(addresses):
             if not behind or any(_holds(network, address) for network in trusted):
                 endpoints.append(base.Endpoint(address, int(port), tls, behind))
     return endpoints

@@ -646,6 +646,29 @@ def test_endpoints(main, endpoints):
     assert Dovecot(host(main)).endpoints == endpoints
 
 
+@pytest.mark.parametrize("line", ["port = %{env:PORT}", "ssl = %{env:TLS}", "listen = %{env:ADDRESS}"])
+def test_a_listener_with_variables_is_left_out(line):
+    main = "service imap-login {\n inet_listener imaps {\n  " + line + "\n }\n}\n"
+    assert Dovecot(host(main, version="2.4")).endpoints == [Endpoint("127.0.0.1", 143)]
+    listen = "listen = %{env:ADDRESS}\n"
+    assert Dovecot(host(listen, version="2.4")).endpoints == []
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("mail_max_userip_connections = %{env:MOST}", "mail_max_userip_connections"),
+        ("default_client_limit = %{env:MOST}", "default_client_limit"),
+        ("service imap {\n  process_limit = %{env:MOST}\n}", "process_limit"),
+    ],
+)
+def test_a_number_that_is_a_variable_is_refused_as_one(line, key):
+    machine = host(line + "\n", version="2.4")
+    machine.answers[DOVECONF].lies["default_client_limit"] = "1000"
+    with pytest.raises(SyntaxProblem, match=f":[0-9]+: expected a value for {key} without variables, not \"%{{env:"):
+        Dovecot(machine)
+
+
 def test_a_front_that_tells_the_address_of_clients_makes_a_difference():
     server = Dovecot(host())
     server.stand_behind(Endpoint("127.0.0.1", 143, proxy_protocol=True))
