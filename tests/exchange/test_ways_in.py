@@ -20,7 +20,7 @@ from types import SimpleNamespace
 import pypsrp.wsman
 import pytest
 import spnego._gss
-from world import TIMEOUTS, exchange, ran, restart, way_in
+from world import TIMEOUTS, VERSIONS, exchange, ran, restart, way_in
 
 from ansible_collections.mailops.imap.plugins.plugin_utils._exchange import _route, _services
 from ansible_collections.mailops.imap.plugins.plugin_utils._exchange._session import ExchangeError
@@ -341,6 +341,23 @@ def test_too_many_cmdlets():
         assert "throttles the user administrator" in failing(server)
 
 
+@pytest.mark.parametrize(
+    "status, words",
+    [
+        (400, "answered with HTTP 400 when the session was opened; look at the server's event log"),
+        (403, "does not let the user administrator in (HTTP 403); check that the account may use remote PowerShell"),
+        (404, "There is no PowerShell at"),
+        (500, "answered with HTTP 500 when the session was opened; look at the server's event log"),
+        (503, "is busy or throttles (HTTP 503); wait"),
+    ],
+)
+@pytest.mark.parametrize("page", [b"", b"<html>\n<body>No.</body></html>", b"<html><body>No."])
+def test_a_page_of_the_web_server(status, words, page):
+    with exchange() as server:
+        vars(server.faults).update(drop_after=0, instead=(status, page))
+        assert words in failing(server)
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_busy_server(status):
     with exchange() as server:
@@ -511,6 +528,42 @@ def test_after_one_break_the_session_is_closed_by_a_new_logon(after, auth, befor
         server.faults.drop_after, server.faults.drops, server.faults.drop_before = after, 1, before
         assert "was lost" in failing(server, auth=auth)
         assert (server.shells_created > 0 or after == 0) and server.open_shells == 0
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["undone", "done"])
+@pytest.mark.parametrize(
+    "instead", [None, (503, b"<html>Service unavailable</html>"), (200, b"<s:Envelope><s:Hea")], ids=["cut", "503", "half"]
+)
+def test_whichever_answer_is_lost_what_is_told_is_true_and_the_next_run_makes_it_good(instead, before):
+    faults = {"drops": 1, "drop_before": before, "instead": instead}
+    for after in range(100):
+        with exchange() as server:
+            unchanged = dict(server.settings)
+            vars(server.faults).update(faults, drop_after=after)
+            try:
+                changed = _route.converge(way_in(server), TIMEOUTS)["changed"]
+            except ExchangeError as problem:
+                changed, sentence = problem.changed, str(problem)
+                assert "\n" not in sentence and server.password not in sentence
+                assert changed is ("settings of EX01 were set" in sentence)
+            assert changed or server.settings == unchanged
+            assert server.open_shells == 0
+            if server.faults.drops:
+                break
+            again = _route.converge(way_in(server), TIMEOUTS)
+            assert again["changed"] and again["restart_required"] and len(again["services"]) == 2
+            assert server.settings["AuthenticatedConnectionTimeout"] == 900
+    assert 15 < after < 40
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_is_said_beside_the_answer_does_not_disturb(version):
+    with exchange(version) as server:
+        server.faults.chatter = True
+        result = _route.converge(way_in(server), TIMEOUTS)
+        assert result["changed"] and "Set-ImapSettings: a domain controller answered late." in result["warnings"]
+        restart(server, result["services"])
+        assert _route.converge(way_in(server), TIMEOUTS)["changed"] is False and server.open_shells == 0
 
 
 def test_an_error_beside_an_answer():

@@ -16,11 +16,13 @@ class Faults:
     drop_after: so many further WSMan messages are answered, then connections are cut instead of an answer.
     drops: how many messages are cut so; all further ones, if None.
     drop_before: True cuts before a message is carried out, False afterwards, so that only its answer is lost.
+    instead: (HTTP status, body), unencrypted, in place of each cut.
     cut: connections are cut instead of every answer, those to messages that are being carried out included.
     delay: seconds that every WSMan message waits for its answer.
     cmdlet_delay: seconds that each cmdlet takes, during which the client polls.
     garbage: bytes that are sent, with status 200 and unencrypted, in place of every answer.
     status: HTTP status of every answer, with an empty body, in place of what was asked.
+    chatter: each cmdlet says something in every stream that is no output and no error.
     errors: cmdlet name -> message of a non-terminating error that it writes to the error stream, and does nothing else.
     broken_pool: what a runspace pool says that breaks in place of opening; its shell stays.
     maximum_shells: how many shells may be open at once for one user.
@@ -36,11 +38,13 @@ class Faults:
     drop_after: int | None = None
     drops: int | None = None
     drop_before: bool = True
+    instead: tuple[int, bytes] | None = None
     cut: bool = False
     delay: float = 0
     cmdlet_delay: float = 0
     garbage: bytes | None = None
     status: int | None = None
+    chatter: bool = False
     errors: dict[str, str] = field(default_factory=dict)
     broken_pool: str | None = None
     maximum_shells: int | None = None

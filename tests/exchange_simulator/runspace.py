@@ -97,6 +97,16 @@ class Run:
         """A line on the user's screen, which over the wire is a call of the client's host."""
         self.pipeline.host_call(HostMethodIdentifier.WriteLine2, [text])
 
+    def chatter(self):
+        """Something in every stream that is no output and no error, as cmdlets of Exchange write when they take long."""
+        self.pipeline.write_verbose(f"{self.name}: beginning\r\nprocessing.")
+        self.pipeline.write_debug(f"{self.name}: at work.")
+        self.pipeline.write_warning(f"{self.name}: a domain controller\r\nanswered late.")
+        self.pipeline.write_progress(self.name, 1, "Reading", percent_complete=50)
+        if self.session.version.protocol == "2.3":
+            self.pipeline.write_information(f"{self.name}: for your information.", self.name)
+        self.host_line(f"{self.name}: on the screen.")
+
     def error(self, failure):
         """Write an error record to the error stream, or end the pipeline if -ErrorAction says so."""
         if self._stop:
@@ -302,6 +312,8 @@ class Runspace:
             stop = str(bound.get("ErrorAction", "")).rpartition(".")[2].lower() in ("stop", "1")
             run = Run(session, command.pipeline, found.name, received, stop)
             try:
+                if faults.chatter:
+                    run.chatter()
                 if found.name in faults.errors:
                     # Guess: what a fault of a test says, with the record of an error that Exchange does not foresee.
                     raise Failure(faults.errors[found.name], f"[Server={session.local.name}],{found.name}")

@@ -156,6 +156,9 @@ class Handler(BaseHTTPRequestHandler):
         return path if there else None
 
     def _cut(self):
+        if self.server.simulator.faults.instead:
+            status, body = self.server.simulator.faults.instead
+            return self._reply(status, content_type="text/html", body=body)
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.connection.shutdown(2)

@@ -98,14 +98,16 @@ class NotEnforceable(ExchangeError):
 
 
 class Observation(NamedTuple):
-    """What was found: the server's name, full name and Version; setting name to canonical value; when they were changed
-    (datetime or None); the Services, or None where they were not looked at.
+    """What was found: the server's name, full name and Version; setting name to canonical value, and to why it is not
+    understood for the others; when they were changed (datetime or None); the Services, or None where they were not
+    looked at.
     """
 
     server: str
     fqdn: str
     version: object
     values: dict
+    unread: dict
     changed_at: object
     services: object
 
@@ -115,6 +117,9 @@ def look(access, identity=None):
     with access.cmdlets() as session:
         seen = _observe(access, session, identity)
     result = _result(seen, {}, dict.fromkeys(seen.values))
+    if seen.unread:
+        told = _not_understood(seen.unread, seen.unread)
+        result["warnings"].append(f"{' and '.join(seen.unread)} of {seen.server} are left out, because {told}.")
     for name, entry in result["settings"].items():
         bounds = _parameters.documented_range(seen.version.release, name)
         entry["takes"] = {
@@ -134,6 +139,8 @@ def converge(access, desired, identity=None, keep_going=False, check_mode=False)
     with access.cmdlets() as session:
         seen = _observe(access, session, identity)
         refused = _parameters.violations(seen.version.release, desired)
+        if set(desired) & set(seen.unread):
+            raise ExchangeError(f"Nothing was changed: {_not_understood(seen.unread, desired)}.")
         wrong = {
             name: value
             for name, value in desired.items()
@@ -179,11 +186,8 @@ def restart(access, services, identity=None, health=Health(), check_mode=False):
         return {"changed": False, "services": [], "warnings": [warning]}
     if not services or check_mode:
         return {"changed": bool(services), "services": services, "warnings": []}
-    # Of a distinguished name, CN=EX01,CN=Servers,..., and of a legacy one, /o=.../cn=EX01, the server's own part.
-    common = re.match(r"CN=([^,]+)", identity or "", re.IGNORECASE) or re.search(r"/cn=([^/]+)$", identity or "", re.I)
-    identity = common.group(1) if common else identity
-    name = identity.partition(".")[0] if identity else None
-    with _at_services(access, name, identity if name and "." in identity else None) as (place, session, found):
+    name, fqdn = _names(identity)
+    with _at_services(access, name, fqdn) as (place, session, found):
         restarted, left = _services.restart(session, services, found)
     warnings = [f"{name} does not run, so it was not restarted." for name in left]
     if _services.FRONT in restarted:
@@ -193,6 +197,16 @@ def restart(access, services, identity=None, health=Health(), check_mode=False):
             f"No greeting was waited for, because clients are greeted by {_services.FRONT}, which was not restarted."
         )
     return {"changed": bool(restarted), "services": restarted, "warnings": warnings}
+
+
+def _names(identity):
+    """Return ``(name, full name)`` of a server by any name that Exchange takes; None for what that does not say."""
+    # Of a distinguished name, CN=EX01,CN=Servers,..., and of a legacy one, /o=.../cn=EX01, the server's own part.
+    common = re.match(r"CN=([^,]+)", identity or "", re.IGNORECASE) or re.search(r"/cn=([^/]+)$", identity or "", re.I)
+    identity = common.group(1) if common else identity
+    if not identity:
+        return None, None
+    return identity.partition(".")[0], identity if "." in identity else None
 
 
 def _wait_for_greeting(access, restarted, health):
@@ -223,9 +237,14 @@ def _observe(access, session, identity):
         version = _parameters.version(about.get("AdminDisplayVersion"))
     except ValueError as problem:
         raise ExchangeError(f"The version of {server} is not understood: {problem}.") from None
-    fqdn = _text(about.get("Fqdn")) or server
-    services = _seen_services(access, session, _text(about.get("Name")) or server, fqdn)
-    return Observation(server, fqdn, version, _canonical(settings, version), _changed_at(settings), services)
+    name, fqdn = _text(about.get("Name")) or server, _text(about.get("Fqdn")) or server
+    if identity and _names(identity)[0].casefold() != name.casefold():
+        raise ExchangeError(
+            f"{identity} was asked for, but {name} answered, so nothing was changed; set identity to the name or full name "
+            "of the server that is meant."
+        )
+    services = _seen_services(access, session, name, fqdn)
+    return Observation(server, fqdn, version, *_canonical(settings, version), _changed_at(settings), services)
 
 
 def _one(session, cmdlet, parameters):
@@ -248,17 +267,26 @@ def _kind(name):
 
 
 def _canonical(settings, version):
-    """Return setting name to canonical value, for every setting that a Version has."""
-    values, problems = {}, []
+    """Return ``(values, unread)`` of the settings that a Version has: setting name to canonical value, and setting name
+    to why it is not understood.
+    """
+    values, unread = {}, {}
     for name, row in _parameters.PARAMETERS.items():
-        if _parameters.has(version.release, name):
-            try:
-                values[name] = _values.read(row.kind, settings.get(row.parameter), row.choices)
-            except (ValueError, TypeError) as problem:
-                problems.append(f"{row.parameter}: {problem}")
-    if problems:
-        raise ExchangeError(f"What Get-ImapSettings says is not understood: {'; '.join(problems)}.")
-    return values
+        if not _parameters.has(version.release, name):
+            continue
+        if row.parameter not in settings:
+            unread[name] = f"it has no {row.parameter}"
+            continue
+        try:
+            values[name] = _values.read(row.kind, settings[row.parameter], row.choices)
+        except (ValueError, TypeError) as problem:
+            unread[name] = f"{row.parameter}: {problem}"
+    return values, unread
+
+
+def _not_understood(unread, wanted):
+    texts = [text for name, text in unread.items() if name in wanted]
+    return f"what Get-ImapSettings says is not understood: {'; '.join(texts)}"
 
 
 def _changed_at(settings):
@@ -472,7 +500,9 @@ def _set(session, seen, wrong):
             f"It is not known whether the settings of {seen.server} were set, which the next run finds out: {problem}"
         ) from None
     try:
-        values = _canonical(_one(session, "Get-ImapSettings", {"Server": seen.server}), seen.version)
+        values, unread = _canonical(_one(session, "Get-ImapSettings", {"Server": seen.server}), seen.version)
+        if set(wrong) & set(unread):
+            raise ExchangeError(f"{_not_understood(unread, wrong)}.")
     except ExchangeError as problem:
         raise Changed(
             f"The settings of {seen.server} were set, but cannot be read again, which the next run does: {problem}"

@@ -156,15 +156,33 @@ def _open_with(endpoint, connect, make_pool):
 
 
 def _answer_is_missing(problem):
-    """Whether a message was sent and got no answer, so that nobody knows what the server did."""
-    import requests.exceptions
+    """Whether a message was sent and got no answer of WSMan, so that nobody knows what the server did."""
+    from xml.etree.ElementTree import ParseError
 
-    if isinstance(problem, requests.exceptions.ReadTimeout):
+    import requests.exceptions
+    from pypsrp.exceptions import WinRMTransportError
+
+    problem = _behind(problem)
+    if isinstance(problem, WinRMTransportError):
+        return problem.code >= 500
+    if isinstance(problem, (requests.exceptions.ReadTimeout, ParseError)):
         return True
-    # The first two of these are ConnectionErrors, too.
+    # What TLS refuses, and what is not reached, are ConnectionErrors, too.
     return isinstance(problem, requests.exceptions.ConnectionError) and not (
         isinstance(problem, requests.exceptions.SSLError) or _unreachable(" ".join(str(problem).split()))
     )
+
+
+def _behind(problem):
+    """Return the exception that is meant: pypsrp takes a page that is XHTML, as IIS writes them, for a fault without
+    words.
+    """
+    from pypsrp.exceptions import WinRMTransportError, WSManFaultError
+
+    if isinstance(problem, WSManFaultError) and not any((problem.code, problem.reason, problem.provider_fault)):
+        if isinstance(problem.__context__, WinRMTransportError):
+            return problem.__context__
+    return problem
 
 
 def _take_for_open(shell):
@@ -276,6 +294,7 @@ def sentence(problem, endpoint, when):
     from pypsrp import exceptions
     from spnego.exceptions import FeatureMissingError, SpnegoError
 
+    problem = _behind(problem)
     url, user = endpoint.url, endpoint.who
     words = " ".join(str(problem).split())
     if isinstance(problem, exceptions.AuthenticationError):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
 from ansible_collections.mailops.imap.plugins.module_utils._host import HostError
-from ansible_collections.mailops.imap.plugins.plugin_utils._exchange import _options, _route
+from ansible_collections.mailops.imap.plugins.plugin_utils._exchange import _options, _parameters, _route
 from ansible_collections.mailops.imap.plugins.plugin_utils._exchange._clixml import Bag
 from ansible_collections.mailops.imap.plugins.plugin_utils._exchange._session import Answer, Refused
 
@@ -21,13 +21,15 @@ class FakeExchange:
     """``settings`` are what Get-ImapSettings gives; ``services`` maps a service's name to when its process started, None
     where it is stopped; ``computer`` is where they are; ``calls`` are the cmdlets that ran, with what they were given;
     ``open`` counts sessions, and ``places`` are the Endpoints that were opened; ``bare`` are hosts without the services;
-    ``fails`` maps a cmdlet to what it says; ``greeted`` are the Endpoints that were asked for their greeting, each with
+    ``fails`` maps a cmdlet to what it says; ``ignores`` are parameters that
+    it takes and does not keep, ``hides`` properties that it does not tell; ``greeted`` are the Endpoints that were asked for their greeting, each with
     how long, and ``mute`` is why none of them greets.
     """
 
     def __init__(self, version="Version 15.2 (Build 1118.7)", **settings):
         self.version = version
         self.settings = {
+            **{row.parameter: None for row in _parameters.PARAMETERS.values()},
             "Server": "EX01",
             "WhenChangedUTC": "2026-01-02T12:00:00Z",
             "AuthenticatedConnectionTimeout": "00:30:00",
@@ -49,6 +51,7 @@ class FakeExchange:
         self.open = 0
         self.fails = {}
         self.ignores = ()
+        self.hides = ()
         self.bare = ()
         self.greeted = []
         self.mute = None
@@ -77,7 +80,8 @@ class FakeExchange:
         if cmdlet in self.fails:
             raise Refused(self.fails[cmdlet])
         if cmdlet == "Get-ImapSettings":
-            return Answer([Bag("EX01\\1", dict(self.settings))] * self.servers, [])
+            there = {name: value for name, value in self.settings.items() if name not in self.hides}
+            return Answer([Bag("EX01\\1", there)] * self.servers, [])
         if cmdlet == "Get-ExchangeServer":
             row = {"Name": "EX01", "Fqdn": "ex01.example.com", "AdminDisplayVersion": self.version}
             return Answer([Bag("EX01", row)], [])

@@ -190,7 +190,71 @@ def test_a_session_that_is_lost_at_a_restart_tells_what_was_done(cmdlet, count, 
     assert failure.value.changed is changed
 
 
+# what is not understood
+
+
+def test_what_is_not_understood_stops_only_who_asks_for_it():
+    exchange = FakeExchange(LogPerFileSizeQuota="viel", LoginType="Sicher")
+    exchange.hides = ("MaxConnections",)
+    assert _route.converge(exchange.access(), {"banner": "Ready."})["changed"]
+    with pytest.raises(ExchangeError) as failure:
+        _route.converge(exchange.access(), {"banner": "x", "max_connections": 5, "log_per_file_size_quota": 5})
+    assert str(failure.value) == (
+        "Nothing was changed: what Get-ImapSettings says is not understood: it has no MaxConnections; LogPerFileSizeQuota: "
+        "'viel' is no size."
+    )
+    assert len(exchange.did("Set-ImapSettings")) == 1
+
+
+def test_looking_leaves_out_what_is_not_understood_and_says_so():
+    exchange = FakeExchange(LogPerFileSizeQuota="viel")
+    exchange.hides = ("MaxConnections",)
+    result = _route.look(exchange.access())
+    assert len(result["settings"]) == 25
+    assert result["warnings"] == [
+        "max_connections and log_per_file_size_quota of EX01 are left out, because what Get-ImapSettings says is not "
+        "understood: it has no MaxConnections; LogPerFileSizeQuota: 'viel' is no size."
+    ]
+
+
+def test_what_is_not_understood_after_it_was_set_is_told_as_that():
+    exchange = FakeExchange()
+    invoke = exchange.invoke
+
+    def garbling(cmdlet, **parameters):
+        answer = invoke(cmdlet, **parameters)
+        exchange.settings["MaxConnections"] = "viele"
+        return answer
+
+    exchange.invoke = garbling
+    exchange.settings["MaxConnections"] = 7
+    with pytest.raises(ExchangeError, match="^The settings of EX01 were set, but cannot be read again.* is not understood"):
+        _route.converge(exchange.access(), {"max_connections": 5})
+
+
 # which server
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        "EX02",
+        "ex02.example.com",
+        "CN=EX02,CN=Servers,CN=Exchange Administrative Group (FYDIBOHF23SPDLT),DC=example,DC=com",
+        "/o=First Organization/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Configuration/cn=Servers/cn=EX02",
+    ],
+)
+def test_a_server_that_answers_for_another_is_not_touched(identity):
+    exchange = FakeExchange()
+    with pytest.raises(ExchangeError, match="was asked for, but EX01 answered, so nothing was changed; set identity to the"):
+        _route.converge(exchange.access(), {"max_connections": 5}, identity=identity)
+    assert exchange.did("Set-ImapSettings") == []
+
+
+@pytest.mark.parametrize("identity", ["ex01", "EX01.example.com", "cn=ex01, CN=Servers, DC=example", "/o=x/cn=EX01"])
+def test_a_server_that_answers_by_any_of_its_names_is_the_right_one(identity):
+    exchange = FakeExchange()
+    assert _route.converge(exchange.access(), {"max_connections": 5}, identity=identity)["changed"]
 
 
 def test_without_identity_the_server_that_answers_is_set_by_its_name():
