@@ -92,6 +92,13 @@ class Host:
         """Return ``path`` without symbolic links: the file that a change must go to."""
         return os.path.realpath(path)
 
+    def link_target(self, path):
+        """Return what the symbolic link at ``path`` says, or None where there is no such link."""
+        try:
+            return os.readlink(path)
+        except OSError:
+            return None
+
     def match(self, pattern):
         """Return the paths that ``pattern`` stands for, in the byte order that daemons read them in."""
         return sorted(glob.glob(pattern), key=os.fsencode)

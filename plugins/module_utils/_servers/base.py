@@ -9,9 +9,11 @@ PRIVATE: other collections must not import this; it may change at any time.
 from __future__ import annotations
 
 import re
+import shlex
 from typing import NamedTuple, Optional, Union
 
 from .._host import HostError
+from .._syntax import text
 
 #: The ports that are registered for IMAP, without and with TLS from the first byte (RFC 9051, RFC 8314).
 IMAP_PORTS = (143, 993)
@@ -181,13 +183,60 @@ def least(values):
 
 
 def started_as(host, unit):
-    """Return the command lines (list of str) that systemd starts ``unit`` with; none where it has no such unit."""
+    """Return the command lines (list of str) that systemd starts ``unit`` with, with its variables expanded; none where
+    it has no such unit.
+    """
+    variables = environment(host, unit)
+
+    def expanded(match):
+        return variables.get(match.group(1) or match.group(2), "")
+
+    lines = _COMMAND_LINE.findall(_shown(host, unit))
+    return [re.sub(r"\$(?:\{(\w+)\}|(\w+))", expanded, line) for line in lines]
+
+
+def environment(host, unit):
+    """Return name to value of the variables that systemd gives ``unit``: those of the files that it names overrule its
+    own (systemd.exec(5)). A file that is not there counts for nothing.
+    """
+    shown = _shown(host, unit)
+    words = [word for line in re.findall("^Environment=(.*)", shown, re.MULTILINE) for word in _words(line)]
+    for path in re.findall(r"^EnvironmentFiles=(/.*) \(ignore_errors=\w+\)$", shown, re.MULTILINE):
+        if host.is_file(path):
+            lines = text.decode(host.read(path)).splitlines()
+            words += ["".join(_words(line)) for line in lines if not line.lstrip().startswith(("#", ";"))]
+    return dict(word.partition("=")[::2] for word in words if "=" in word)
+
+
+def _shown(host, unit):
+    """Return what systemd says of how it starts ``unit``."""
+    properties = [word for name in ("ExecStart", "Environment", "EnvironmentFiles") for word in ("--property", name)]
     try:
-        shown = host.run(["systemctl", "show", "--property", "ExecStart", "--value", f"{unit}.service"])
+        return host.run(["systemctl", "show", *properties, f"{unit}.service"]).words
     except HostError:
         # Without systemd it is for somebody else to start it.
+        return ""
+
+
+def _words(line):
+    try:
+        return shlex.split(line)
+    except ValueError:
         return []
-    return _COMMAND_LINE.findall(shown.words)
+
+
+def option(words, letter, others=""):
+    """Return the value of the last ``-letter`` of a command line (list of str), or None where there is none; ``others``
+    are the letters of the other options that take a value.
+    """
+    found = None
+    rest = iter(words[1:])
+    for word in rest:
+        match = re.match(rf"-[^-{letter}{others}]*([{letter}{others}])(.*)", word)
+        if match:
+            value = match.group(2) or next(rest, None)
+            found = value if match.group(1) == letter else found
+    return found
 
 
 def unit(host, process, usual):

@@ -34,6 +34,8 @@ from . import base
 
 _PROGRAM = "/usr/sbin/dovecot"
 _MAIN = "/etc/dovecot/dovecot.conf"
+#: The options of its command line that take a value, besides -c.
+_TAKING = "io"
 _IMAP = ("/usr/lib/dovecot/imap", "/usr/libexec/dovecot/imap")
 _LARGEST = 2**32 - 1
 #: Setting name to the seconds after which Dovecot closes an idle connection.
@@ -98,8 +100,8 @@ class Dovecot(base.Server):
         self.version = re.sub(r"\A# ([0-9.]+).*", r"\1", done.words, flags=re.DOTALL)
         self._complaints = _complaints(done.words)
         self._others = [protocol for protocol in self._installed.protocols if protocol != "imap"]
-        self._match, self._read_file = host.match, host.read
-        self._tree = syntax.Tree(self._installed.main, host.read, host.match)
+        self._match, self._resolve, self._read_file = host.match, host.resolve, host.read
+        self._tree = syntax.Tree(self._installed.main, host.read, host.match, host.resolve)
         self.files = {path: text.encode(file.source) for path, file in self._tree.files.items()}
         self._keys = _keys(self._tree.version)
         variables = [(name,) for name in self._tree.variables() if (name,) not in self._keys]
@@ -174,7 +176,7 @@ class Dovecot(base.Server):
                     f"Nothing was changed, because {name} cannot be brought into force without a change for other "
                     f"clients{of_whom}; write it into {self._installed.main} by hand and run again."
                 )
-        sources = {path: file.source for path, file in tree.files.items()}
+        sources = {path: file.source for path, file in tree.files.items() if path == tree.paths(file)[0]}
         files = {path: text.encode(source) for path, source in sources.items()}
         files = {path: content for path, content in files.items() if content != self.files[path]}
         changes = [change for path in files for change in _changes(path, self._tree.files[path].source, sources[path])]
@@ -205,7 +207,7 @@ class Dovecot(base.Server):
             first = next(each for each in tree.assignments if each.path == (key,) and each.clients)
             file, splice = tree.added_before(first.blocks[0], key, value)
         sources = {path: each.source for path, each in tree.files.items()}
-        sources[file.path] = text.splice(file.source, [splice])
+        sources.update(dict.fromkeys(tree.paths(file), text.splice(file.source, [splice])))
         return self._tree_of({path: text.encode(source) for path, source in sources.items()})
 
     def _blocks(self, tree, key, clients):
@@ -220,7 +222,7 @@ class Dovecot(base.Server):
 
     def _tree_of(self, files):
         """Return the Tree with ``files`` (path to bytes) in the place of those on disk."""
-        return syntax.Tree(self._installed.main, {**self.files, **files}.__getitem__, self._match)
+        return syntax.Tree(self._installed.main, {**self.files, **files}.__getitem__, self._match, self._resolve)
 
     def _only_imap_obeys(self, tree, assignment):
         """Whether ``assignment`` counts for nothing but IMAP, and for nobody else where its file is included again."""
@@ -622,7 +624,7 @@ def _find(host):
     """
     named = [process for process in host.processes() if process.name == "dovecot"]
     masters = [process for process in named if process.parent not in [other.pid for other in named]]
-    found = [_command(master) for master in masters]
+    found = [_command(host, master) for master in masters]
     serving = [installed for installed in (each.asked(host) for each in found) if "imap" in installed.protocols]
     if len(serving) > 1:
         pids = " and ".join(str(installed.master.pid) for installed in serving)
@@ -642,16 +644,26 @@ def _find(host):
 
 def _main_of_unit(host):
     """Return the path of the main file that systemd starts Dovecot with."""
-    given = re.search(r" -c ?(/[^\s;]+)", "\n".join(base.started_as(host, "dovecot")))
-    return given.group(1) if given else _MAIN
+    given = [base.option(line.split(), "c", _TAKING) for line in base.started_as(host, "dovecot")]
+    return next(filter(None, given), None) or base.environment(host, "dovecot").get("CONFIG_FILE", _MAIN)
 
 
-def _command(master):
-    """Return the _Installed that a master was started as. Raises HostError."""
+def _command(host, master):
+    """Return the _Installed that a master was started as. Raises HostError.
+
+    The master leaves a link to its main file in its base_dir, as doveconf knows as well (create_config_symlink(),
+    src/master/main.c, and check_wrong_config(), src/config/doveconf.c, of 2.3.19.1 and 2.4.1).
+    """
     words = master.title.split()
     program = words[0] if words and words[0].startswith("/") else _PROGRAM
-    given = re.search(r" -c ?(\S+)", master.title)
-    main = given.group(1) if given else _MAIN
+    if base.option(words, "o", "ci"):
+        raise HostError(
+            f"Dovecot (process {master.pid}) takes settings from its command line, {master.title}; move them to its "
+            "main file and run again."
+        )
+    folders = [name.partition(_MARK)[0] for name, dummy in host.open_files(master.pid) if _MARK in name]
+    left = next(filter(None, (host.link_target(f"{folder}/dovecot.conf") for folder in folders)), None)
+    main = left or base.option(words, "c", _TAKING) or _MAIN
     if not main.startswith("/"):
         raise HostError(
             f"Dovecot (process {master.pid}) runs as {master.title}, which does not tell where its main file is; start "

@@ -13,6 +13,7 @@ PRIVATE: other collections must not import this; it may change at any time.
 
 from __future__ import annotations
 
+import copy
 import os
 import posixpath
 import re
@@ -95,6 +96,12 @@ class File:
     def line(self, statement):
         """Return the line number that ``statement`` starts on."""
         return text.line_number(self.source, statement.start)
+
+    def named(self, path):
+        """Return the same File, with the same ``statements``, as it is found at another ``path``."""
+        same = copy.copy(self)
+        same.path = path
+        return same
 
     def problem(self, offset, expected):
         """Return a SyntaxProblem for what should have stood at ``offset``."""
@@ -357,16 +364,16 @@ class Tree:
     """A main file and all that it includes.
 
     ``main`` is the main file's path and ``version`` the language, ``2.3`` or ``2.4``; ``files`` maps path to File, in
-    the order that Dovecot opens them; ``folders`` are those whose entries decide what an ``!include`` brings in, which
-    has a pattern or names what is not there. ``blocks``
-    and ``assignments`` are all of them in reading order; those of a file that is included twice are there twice.
+    the order that Dovecot opens them, one for each path that links lead to the same file by; ``folders`` are those
+    whose entries decide what an ``!include`` brings in, which has a pattern or names what is not there. ``blocks`` and
+    ``assignments`` are all of them in reading order; those of a file that is included twice are there twice.
     """
 
-    def __init__(self, main, read, match):
+    def __init__(self, main, read, match, resolve=posixpath.normpath):
         """Read the tree from the ``main`` path.
 
-        ``read(path)`` returns bytes and ``match(pattern)`` a sorted list of the paths that exist.
-        Raises SyntaxProblem, and what ``read`` raises.
+        ``read(path)`` returns bytes, ``match(pattern)`` a sorted list of the paths that exist, and ``resolve(path)``
+        the path without symbolic links. Raises SyntaxProblem, and what ``read`` raises.
         """
         self.main = main
         self.files = {}
@@ -375,11 +382,12 @@ class Tree:
         self.assignments = []
         self._read = read
         self._match = match
+        self._resolve = resolve
+        self._real = {}
         self._inclusions = {}
         self._filters = {}
-        source = text.decode(read(main))
-        self.version = _version(source)
-        self.files[main] = File(main, source, self.version)
+        self.version = _version(text.decode(read(main)))
+        self.files[main] = self._open(main)
         open_blocks = self._walk(self.files[main], [], [main])
         if open_blocks:
             block = open_blocks[-1]
@@ -408,7 +416,7 @@ class Tree:
                     if path in above:
                         raise file.problem(statement.start, f"a file that does not include itself, not {path}")
                     if path not in self.files:
-                        self.files[path] = File(path, text.decode(self._read(path)), self.version)
+                        self.files[path] = self._open(path)
                     self._inclusions[path] = self._inclusions.get(path, 0) + 1
                     blocks = self._walk(self.files[path], blocks, [*above, path])
             else:
@@ -416,6 +424,17 @@ class Tree:
                 assignment.rank = self._rank(assignment)
                 self.assignments.append(assignment)
         return blocks
+
+    def _open(self, path):
+        """Return the File at ``path``; a relative include in it starts there, whatever path it was opened by before."""
+        real = self._resolve(path)
+        if real not in self._real:
+            self._real[real] = File(path, text.decode(self._read(path)), self.version)
+        return self._real[real].named(path)
+
+    def paths(self, file):
+        """Return the paths by which the File ``file`` was opened."""
+        return [path for path, other in self.files.items() if other.statements is file.statements]
 
     def _order(self, filters, sections):
         """Return the place of a filter in the order that Dovecot first meets them in; the one that is empty comes

@@ -71,6 +71,9 @@ class FakeHost:
         path = os.path.normpath(path)
         return self.links.get(path, path)
 
+    def link_target(self, path):
+        return self.links.get(path)
+
     def match(self, pattern):
         paths = {*self.files, *self.links}
         for path in list(paths):

@@ -100,6 +100,42 @@ def test_where_none_runs_the_main_file_is_that_of_the_unit():
     assert list(Dovecot(machine).files) == ["/etc/dovecot/other.conf"]
 
 
+@pytest.mark.parametrize(
+    "started", ["-F -c/etc/dovecot/other.conf", "-Fc /etc/dovecot/other.conf", "-c x -c /etc/dovecot/other.conf"]
+)
+def test_the_main_file_may_be_given_in_any_way(started):
+    machine = host(head="", files={"other.conf": "protocols = imap\n"})
+    machine.process_list = [process(10, f"{DOVECOT} {started}")]
+    assert list(Dovecot(machine).files) == ["/etc/dovecot/other.conf"]
+    machine.process_list = []
+    machine.answers["systemctl show ExecStart"] = (0, f"ExecStart={{ argv[]={DOVECOT} {started} ; ignore_errors=no }}")
+    assert list(Dovecot(machine).files) == ["/etc/dovecot/other.conf"]
+
+
+def test_the_main_file_is_the_one_that_the_master_says_itself():
+    machine = host(head="", files={"other.conf": "protocols = imap\n"})
+    machine.process_list = [process(10, f"{DOVECOT} -F")]
+    machine.opened = {10: [("/run/here/replication-notify-fifo", 1000.0), (MARK.replace("dovecot/", "here/"), 1000.0)]}
+    machine.links = {"/run/here/dovecot.conf": "/etc/dovecot/other.conf"}
+    assert list(Dovecot(machine).files) == ["/etc/dovecot/other.conf"]
+
+
+def test_the_main_file_may_be_in_the_environment_of_the_unit():
+    machine = host(head="", files={"other.conf": "protocols = imap\n"})
+    machine.answers["systemctl show ExecStart"] = (
+        0,
+        f"ExecStart={{ argv[]={DOVECOT} -F ; ignore_errors=no }}\n"
+        'Environment="A=b c" CONFIG_FILE=/etc/dovecot/other.conf',
+    )
+    assert list(Dovecot(machine).files) == ["/etc/dovecot/other.conf"]
+
+
+def test_settings_on_the_command_line_are_refused():
+    machine = host(processes=[process(10, f"{DOVECOT} -Fo service/imap/process_limit=1")])
+    with pytest.raises(HostError, match="Dovecot .process 10. takes settings from its command line.*move them"):
+        Dovecot.present(machine)
+
+
 def test_without_systemd_the_main_file_is_that_of_debian():
     machine = host()
     del machine.answers["systemctl show ExecStart"]
@@ -411,6 +447,24 @@ def test_a_file_that_only_imap_obeys_is_changed_in_place_however_often_it_is_inc
     set_to(machine, max_connections_per_user=25)
     assert body(machine, "/etc/dovecot/twice") == said.replace("20", "25")
     assert "25" not in body(machine)
+
+
+def test_a_file_that_is_included_by_two_names_keeps_what_it_says():
+    files = {"common": "mail_max_userip_connections = 20\n"}
+    main = "protocols = imap pop3\nprotocol imap {\n  !include common\n}\n!include also\n"
+    machine = host(main, files=files, links={"/etc/dovecot/also": "/etc/dovecot/common"})
+    set_to(machine, max_connections_per_user=25)
+    assert body(machine, "/etc/dovecot/common") == "mail_max_userip_connections = 20\n"
+    assert "protocol imap {\n  !include common\n  mail_max_userip_connections = 25\n}" in body(machine)
+
+
+def test_a_file_of_two_names_that_only_imap_obeys_is_changed_once():
+    files = {"common": "mail_max_userip_connections = 20\n"}
+    main = "protocol imap {\n  !include also\n}\nprotocol !pop3 {\n  !include common\n}\n"
+    machine = host(main, files=files, links={"/etc/dovecot/also": "/etc/dovecot/common"})
+    changes = set_to(machine, max_connections_per_user=25, banner="x")
+    assert len(changes) == 2
+    assert places(machine, PER_USER)[0].effective == 25
 
 
 def test_a_file_that_some_clients_have_too_keeps_what_it_says():
