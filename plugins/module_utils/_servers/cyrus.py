@@ -22,6 +22,7 @@ from __future__ import annotations
 import os.path
 import re
 
+from .._host import HostError
 from .._syntax import colon as syntax
 from .._syntax import sections, text
 from . import base
@@ -36,6 +37,8 @@ _MASTER_NAMES = ("cyrmaster", "master")
 _INFORMANTS = ("/usr/lib/cyrus/bin/cyr_info", "/usr/cyrus/bin/cyr_info", "/usr/libexec/cyrus-imapd/cyr_info")
 _MAIN = "/etc/imapd.conf"
 _SERVICES = "/etc/cyrus.conf"
+#: The options of the master's command line that take a value, besides -M.
+_TAKING = "CLjlpr"
 _DEFAULT = 1920
 _DEFAULT_POLL = 60
 _SMALLEST = 1800
@@ -78,12 +81,11 @@ class Cyrus(base.Server):
 
     @classmethod
     def present(cls, host):
-        services_file = _services_file(_master(host))
+        dummy, services_file = _serving_imap(host)
         return (
             any(host.is_executable(program) for program in _MASTERS)
             and host.is_file(_MAIN)
-            and host.is_file(services_file)
-            and bool(_imap_services(sections.File(services_file, text.decode(host.read(services_file)))))
+            and _names_imap(host, services_file)
         )
 
     def __init__(self, host):
@@ -94,8 +96,7 @@ class Cyrus(base.Server):
             self.version = found.group(1).split("-")[0] if found else ""
         # Before 3.10, cmd_idle() of imap/imapd.c looks at its deadline when it has polled (tags 3.4.0 to 3.12.0).
         self._polls = tuple(map(int, re.findall("[0-9]+", self.version)[:2])) < (3, 10)
-        master = _master(host)
-        services_file = _services_file(master)
+        master, services_file = _serving_imap(host)
         self._master_file = sections.File(services_file, text.decode(host.read(services_file)))
         self._services = _imap_services(self._master_file)
         if not self._services:
@@ -346,28 +347,44 @@ class Cyrus(base.Server):
         return lines
 
 
-def _master(host):
-    """Return the Process of Cyrus' master, or None."""
-    return next((found for found in host.processes() if found.name in _MASTER_NAMES and "cyr" in found.title), None)
+def _serving_imap(host):
+    """Return ``(master, services_file)``: the Process of the master that runs, or None, and the path of its cyrus.conf.
+
+    Of several masters it is the one that has an IMAP service. Raises HostError where more than one has.
+    """
+    named = [found for found in host.processes() if found.name in _MASTER_NAMES and "cyr" in found.title]
+    masters = [found for found in named if found.parent not in [other.pid for other in named]]
+    lines = [master.title for master in masters] or base.started_as(host, Cyrus.services[0])
+    paths = [base.option(line.split(), "M", _TAKING) or _SERVICES for line in lines] or [_SERVICES]
+    found = list(zip(masters or [None], paths))
+    serving = [each for each in found if len(found) > 1 and _names_imap(host, each[1])]
+    if len(serving) > 1:
+        pids = " and ".join(str(master.pid) for master, dummy in serving)
+        raise HostError(
+            f"More than one Cyrus serves IMAP on this host (processes {pids}); stop all but one and run again."
+        )
+    return (serving or found)[0]
 
 
-def _services_file(master):
-    """Return the path of cyrus.conf: the one that the running master was given, or the default."""
-    given = re.search(r" -M ?(/\S+)", master.title) if master else None
-    return given.group(1) if given else _SERVICES
+def _names_imap(host, services_file):
+    """Whether the cyrus.conf at ``services_file`` has an IMAP service. Raises SyntaxProblem."""
+    return host.is_file(services_file) and bool(
+        _imap_services(sections.File(services_file, text.decode(host.read(services_file))))
+    )
 
 
 def _imap_services(file):
     """Return service name to Entry for each service of cyrus.conf, a sections.File, whose command is imapd.
 
-    Raises SyntaxProblem for one that reads another configuration, and for a name that is there twice.
+    Another program may start it, such as nice. Raises SyntaxProblem for one that reads another configuration, and for a
+    name that is there twice.
     """
     services = {}
     for entry in file.sections["SERVICES"]:
-        command = (entry.value("cmd") or "").split()
-        if not command or os.path.basename(command[0]) != "imapd":
+        command = _imapd(entry)
+        if not command:
             continue
-        if any(re.match("-[DX]*C", word) for word in command):
+        if base.option(command, "C", "TU") is not None:
             raise text.SyntaxProblem(
                 f"{file.path}:{entry.line}: expected an imapd without -C, which names other settings."
             )
@@ -375,6 +392,12 @@ def _imap_services(file):
             raise text.SyntaxProblem(f"{file.path}:{entry.line}: expected a service {entry.name} only once.")
         services[entry.name] = entry
     return services
+
+
+def _imapd(entry):
+    """Return the words of the command of a service from imapd on, none where there is no imapd."""
+    words = (entry.value("cmd") or "").split()
+    return words[next((at for at, word in enumerate(words) if os.path.basename(word) == "imapd"), len(words)) :]
 
 
 def _endpoints(entry):
@@ -385,14 +408,15 @@ def _endpoints(entry):
         return []
     loopback = "::1" if entry.value("proto") == "tcp6" or address == "[::]" else "127.0.0.1"
     address = loopback if address in (*_BOTH_FAMILIES, "0.0.0.0", "[::]") else address.strip("[]")
-    command = entry.value("cmd").split()
+    command = _imapd(entry)
     return [base.Endpoint(address, int(port), "-s" in command, "-H" in command)]
 
 
 def _families(entry):
     """Return for how many address families the master listens, and counts, for a service."""
-    address = (entry.value("listen") or "").rpartition(":")[0]
-    return 2 if address in _BOTH_FAMILIES and entry.value("proto") in (None, "tcp") else 1
+    listen = entry.value("listen") or ""
+    both = listen.rpartition(":")[0] in _BOTH_FAMILIES and not listen.startswith("/")
+    return 2 if both and entry.value("proto") in (None, "tcp") else 1
 
 
 def _written(edit):

@@ -341,8 +341,9 @@ def test_each_imap_service_gets_its_limit_and_no_other_byte_changes():
 
 @pytest.mark.parametrize(
     ("listen", "times"),
-    [('"imap"', 2), ('"*:143"', 2), ('"localhost:imap"', 2), ('"imap" proto=tcp4', None), ('"127.0.0.1:143"', None)],
-)
+    [('"imap"', 2), ('"*:143"', 2), ('"localhost:imap"', 2), ('"imap" proto=tcp4', None), ('"127.0.0.1:143"', None),
+     ('"/run/imap"', None)],
+)  # fmt: skip
 def test_limits_that_count_apart_are_told(listen, times):
     server = Cyrus(host(services=f'SERVICES {{\n imap cmd="imapd" listen={listen}\n}}'))
     remark = server.values[CONNECTIONS].remark
@@ -441,6 +442,7 @@ def test_bytes_of_other_letters_are_no_blanks():
         ('SERVICES {\n imap cmd="imapd" listen="imap" proto="tcp6"\n}', [Endpoint("::1", 143)]),
         ('SERVICES {\n imap cmd="imapd -H" listen="192.0.2.1:143"\n}', [Endpoint("192.0.2.1", 143, False, True)]),
         ('SERVICES {\n imap cmd="imapd" listen="/run/imap"\n}', []),
+        ('SERVICES {\n imap cmd="/usr/sbin/cyrus imapd -s" listen="993"\n}', [Endpoint("127.0.0.1", 993, True)]),
         ('SERVICES {\n imap cmd="imapd" listen="imap"\n} \nEVENTS {\n imapx cmd="imapd" listen="1"\n}',
          [Endpoint("127.0.0.1", 143)]),
         ('# SERVICES {\nSERVICES { # here\n# }\nimap cmd="imapd" # listen="1"\n}', []),
@@ -474,7 +476,10 @@ def test_a_service_that_is_there_twice_is_refused():
         Cyrus(host(services='SERVICES {\n imap cmd="imapd" listen="1"\n imap cmd="imapd" listen="2"\n}'))
 
 
-@pytest.mark.parametrize("command", ["imapd -C /srv/imapd.conf", "imapd -s -C/srv/x", "imapd -DC /srv/x"])
+@pytest.mark.parametrize(
+    "command",
+    ["imapd -C /srv/imapd.conf", "imapd -s -C/srv/x", "imapd -sDC /srv/x", "/usr/bin/nice -n 5 imapd -NC /srv/x"],
+)
 def test_a_service_with_another_configuration_is_refused(command):
     with pytest.raises(SyntaxProblem, match=r"/etc/cyrus\.conf:2: expected an imapd without -C"):
         Cyrus(host(services=f'SERVICES {{\n imap cmd="{command}" listen="imap"\n}}'))
@@ -488,6 +493,29 @@ def test_the_services_file_that_the_master_was_given_counts():
     assert server.endpoints == [Endpoint("127.0.0.1", 1143)]
     assert server.values[AUTHENTICATED].effective == 3000
     assert [CYR_INFO, "-C", IMAPD_CONF, "-M", "/srv/cyrus.conf", "conf-lint"] in machine.commands
+
+
+def test_where_no_master_runs_the_services_file_is_that_of_the_unit():
+    services = {"/srv/cyrus.conf": 'SERVICES {\n other cmd="imapd" listen="1143"\n}'}
+    defaults = {"/etc/default/cyrus-imapd": '# M=1\nMASTERCONF="/srv/cyrus.conf"\n'}
+    machine = host(files={**services, **defaults}, processes=())
+    machine.answers["systemctl show ExecStart"] = (
+        0,
+        f"ExecStart={{ argv[]={CYRMASTER} -l $LISTENQUEUE -C $CONF -M ${{MASTERCONF}} $OPTIONS ; ignore_errors=no }}\n"
+        "Environment=LISTENQUEUE=32 CONF=/etc/imapd.conf MASTERCONF=/etc/cyrus.conf\n"
+        "EnvironmentFiles=/etc/default/cyrus-imapd (ignore_errors=no)",
+    )
+    assert Cyrus(machine).endpoints == [Endpoint("127.0.0.1", 1143)]
+
+
+def test_of_several_masters_the_one_with_imap_counts():
+    other = process(40, "/usr/sbin/cyrmaster -M /srv/cyrus.conf", 900)
+    child = process(51, "/usr/sbin/cyrmaster -M /etc/cyrus.conf", 1100, parent=50)
+    machine = host(files={"/srv/cyrus.conf": "SERVICES {\n}"}, processes=[other, MASTER, child])
+    assert Cyrus(machine).endpoints == [Endpoint("127.0.0.1", 10143)]
+    machine.files["/srv/cyrus.conf"] = machine.files[CYRUS_CONF]
+    with pytest.raises(HostError, match="More than one Cyrus serves IMAP on this host .processes 40 and 50"):
+        Cyrus.present(machine)
 
 
 # the processes that serve
