@@ -270,7 +270,7 @@ def _number(tree, daemon, variable, option):
 
 def _positive(file, assignment, name, written):
     if not re.fullmatch(r"0*[1-9][0-9]*", written):
-        raise file.problem(assignment.start, f'a number from 1 after {name}, not "{written}"')
+        raise file.problem(assignment.start, f"a number from 1 after {name}, not {text.quoted(written)}")
     return int(written)
 
 

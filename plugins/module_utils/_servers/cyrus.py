@@ -245,7 +245,9 @@ class Cyrus(base.Server):
         line = file.line(option)
         written = read(option.value)
         if written is None:
-            raise text.SyntaxProblem(f'{file.path}:{line}: expected {expected} after {key}, not "{option.value}".')
+            raise text.SyntaxProblem(
+                f"{file.path}:{line}: expected {expected} after {key}, not {text.quoted(option.value)}."
+            )
         return base.Place(written, written, file.path, line, option.key != key, (option.key, option))
 
     # editing

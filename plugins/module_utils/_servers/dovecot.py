@@ -497,8 +497,8 @@ def _comes_before(tree, headers, assignment):
 def _not_understood(assignment, key, written):
     where = f"{assignment.file.path}:{assignment.line}: " if assignment else ""
     if written and "%{" in written:
-        return text.SyntaxProblem(f'{where}expected a value for {key} without variables, not "{written}".')
-    return text.SyntaxProblem(f'{where}expected a value for {key} that Dovecot takes, not "{written}".')
+        return text.SyntaxProblem(f"{where}expected a value for {key} without variables, not {text.quoted(written)}.")
+    return text.SyntaxProblem(f"{where}expected a value for {key} that Dovecot takes, not {text.quoted(written or '')}.")
 
 
 def _number(written):

@@ -147,7 +147,7 @@ class Nginx(base.Server):
             line = found.file.line(found.directive)
             if milliseconds is None:
                 raise text.SyntaxProblem(
-                    f'{found.file.path}:{line}: expected a time after {directive}, not "{written}".'
+                    f"{found.file.path}:{line}: expected a time after {directive}, not {text.quoted(written)}."
                 )
             seconds = milliseconds // 1000 if milliseconds % 1000 == 0 else milliseconds / 1000
             overrides = server.own(directive) is not None and server.outer.own(directive) is not None

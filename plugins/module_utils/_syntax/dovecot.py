@@ -263,7 +263,7 @@ class _Line:
             if self.line[self.at :][:1] == "{":
                 self.at += 1
                 raise self.problem('nothing but a comment after the "{"')
-            raise self.problem(f'a "=" or a "{{" after "{key}"')
+            raise self.problem(f'a "=" or a "{{" after {text.quoted(key)}')
         return Opening(key, name, group)
 
 
@@ -482,7 +482,7 @@ class Tree:
                 self.folders.update(text.folders(pattern, self._match))
             paths.extend(found)
         if not paths and not include.optional:
-            raise file.problem(include.start, f"a file to include, not {include.pattern}, which matches none")
+            raise file.problem(include.start, f"a file to include, not {text.quoted(include.pattern)}, which matches none")
         return paths
 
     def in_force(self, path, protocol=None):

@@ -107,10 +107,10 @@ class _Reader:
         while True:
             self.skip_blanks_and_comments()
             if self.offset >= len(self.source):
-                raise self.problem(start, f'a ";" or a "{{" after "{directive.name}"')
+                raise self.problem(start, f'a ";" or a "{{" after {text.quoted(directive.name)}')
             character = self.source[self.offset]
             if character == "}":
-                raise self.problem(self.offset, f'a ";" after "{directive.name}", not "}}"')
+                raise self.problem(self.offset, f'a ";" after {text.quoted(directive.name)}, not "}}"')
             if character == ";":
                 self.offset += 1
                 break

@@ -116,7 +116,7 @@ class File:
         if rest < len(line.said):
             # Cyrus takes any character for the blank that ends an empty name.
             if name and line.said[rest] not in _BLANK:
-                raise self._problem(line.number, f'a blank after "{name}"')
+                raise self._problem(line.number, f"a blank after {text.quoted(name)}")
             rest += 1
         entry = Entry(name, line.number, line.start + len(name))
         while line.said[rest:].strip(_BLANK):

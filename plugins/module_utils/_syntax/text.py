@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 #: What makes a path of an include stand for any number of files.
 WILDCARD = re.compile(r"[*?\[]")
+#: How many characters of a text a sentence quotes.
+_LONGEST = 80
 
 
 class SyntaxProblem(Exception):
@@ -48,6 +50,12 @@ def path(source):
 def shown(source):
     """Return text that came from decode() as people read it."""
     return encode(source).decode("utf-8", "replace")
+
+
+def quoted(source):
+    """Return text that came from decode() as a sentence quotes it: on one line, and without the end where it is long."""
+    line = re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", shown(source))
+    return f'"{line if len(line) <= _LONGEST else line[:_LONGEST] + "..."}"'
 
 
 def folders(pattern, match):

@@ -118,7 +118,7 @@ class _Reader:
         self.skip_blanks()
         if self.peek() not in ("", "\r", "\n", "#"):
             if equals:
-                raise self.file.problem(self.at, f"one value for {key.partition('=')[0]}")
+                raise self.file.problem(self.at, f"one value for {text.quoted(key.partition('=')[0])}")
             start = self.at
             value, end, dummy = self.word("")
             option = Option(key, value, start, end)

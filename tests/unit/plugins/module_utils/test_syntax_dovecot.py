@@ -275,8 +275,8 @@ def test_names_that_are_no_ascii():
 @pytest.mark.parametrize(
     "main, others, problem",
     [
-        ("!include none*.conf\n", {}, r"dovecot.conf:1: expected a file to include, not none\*.conf"),
-        ("!include none.conf\n", {}, "dovecot.conf:1: expected a file to include, not none.conf"),
+        ("!include none*.conf\n", {}, r'dovecot.conf:1: expected a file to include, not "none\*.conf"'),
+        ("!include none.conf\n", {}, 'dovecot.conf:1: expected a file to include, not "none.conf"'),
         (
             "!include a.conf\n",
             {"a": "b = c\n!include a.conf\n"},

@@ -94,3 +94,20 @@ def test_nginx(path):
             expected = [(each.name, list(each.arguments)) for each in found]
             expected[number][1][position] = "new"
             assert parse(after) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "quoted"),
+    [
+        ("nginx-mail", "a;\n\\\n", 'after "\\\\ ".'),
+        ("nginx-mail", "a;\n" + "b" * 10000 + "}", 'after "b{80}\\.\\.\\.".'),
+        ("nginx-mail", "a;\n'\u00fc\n\n\n' }", 'after "\u00fc ", not'),
+        ("dovecot", "a = b\n\u00fc\t\x01\v\r c d\n", 'after "\u00fc".'),
+        ("dovecot", "a = b\n" + "c" * 10000 + "\n", 'after "c{80}\\.\\.\\.".'),
+        ("cyrus-master", "SERVICES {\n" + "a" * 4000 + "_b c=d\n", 'after "a{80}\\.\\.\\.".'),
+    ],
+)
+def test_a_refusal_is_one_short_line_that_people_can_read(kind, source, quoted):
+    with pytest.raises(text.SyntaxProblem) as caught:
+        READERS[kind]("/x", text.decode(source.encode("utf-8")))
+    assert re.fullmatch(f"/x:[0-9]: expected [^\n]*{quoted}[^\n]*", str(caught.value))
