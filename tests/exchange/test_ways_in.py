@@ -488,6 +488,30 @@ def test_a_proxy_that_is_no_address_does_not_show_its_password():
         assert "cannot be asked" in sentence and "hunter2" not in sentence
 
 
+def test_a_proxy_that_cannot_be_reached_is_told_and_not_the_server():
+    with exchange() as server:
+        sentence = failing(server, variables={"ansible_psrp_proxy": "http://me:hunter2@127.0.0.1:1"})
+        assert f"proxy on the way to http://127.0.0.1:{server.port}/PowerShell does not let the controller thr" in sentence
+        assert "check ansible_psrp_proxy" in sentence and "hunter2" not in sentence
+
+
+def test_a_proxy_that_asks_for_a_login():
+    with exchange() as server:
+        vars(server.faults).update(drop_after=0, instead=(407, b""))
+        assert "asks for a login (HTTP 407); check ansible_psrp_proxy" in failing(server)
+
+
+def test_at_the_services_it_is_told_which_right_the_account_needs_there():
+    with exchange() as server, exchange(users={"else": "Other-1"}) as other:
+        services = {"services_host": other.host, "services_port": other.port}
+        sentence = failing(server, **services)
+        assert "/wsman refused the user administrator; check the user" in sentence
+        assert sentence.endswith(" and that the account is a local administrator there.")
+    with exchange() as server:
+        sentence = failing(server, services_path="wsmen")
+        assert "/wsmen; check services_host, services_port and services_path in the option exchange." in sentence
+
+
 def test_nobody_at_that_port():
     with exchange() as server:
         port = server.port
@@ -498,6 +522,11 @@ def test_something_else_than_powershell():
     with exchange() as server:
         server.faults.garbage = b"<html>It works!</html>"
         assert "is not PowerShell remoting; check host, port and path" in failing(server)
+
+
+def test_http_at_a_port_of_https():
+    with exchange(tls=True) as server:
+        assert "; check that what is at that port speaks http, and run the task again." in failing(server, protocol="http")
 
 
 def test_a_server_that_is_too_slow():

@@ -126,6 +126,13 @@ class Endpoint:
         return f" of {self.user}" if self.user else ""
 
     @property
+    def right(self):
+        """What an account needs there, for sentences."""
+        if self.configuration == CONFIGURATION_OF_EXCHANGE:
+            return "that the account may use remote PowerShell (Set-User -RemotePowerShellEnabled)"
+        return "that the account is a local administrator there"
+
+    @property
     def service(self):
         """What Kerberos is asked a ticket for (the service principal name, without the realm)."""
         host = self.extra.get("negotiate_hostname_override") or self.host

@@ -240,8 +240,8 @@ def _observe(access, session, identity):
     name, fqdn = _text(about.get("Name")) or server, _text(about.get("Fqdn")) or server
     if identity and _names(identity)[0].casefold() != name.casefold():
         raise ExchangeError(
-            f"{identity} was asked for, but {name} answered, so nothing was changed; set identity to the name or full name "
-            "of the server that is meant."
+            f"{identity} was asked for, but {name} answered, so nothing was changed; set identity to the name or full "
+            "name of the server that is meant."
         )
     services = _seen_services(access, session, name, fqdn)
     return Observation(server, fqdn, version, *_canonical(settings, version), _changed_at(settings), services)

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from . import _clixml, _kerberos
+from ._options import CONFIGURATION_OF_EXCHANGE
 
 _OPENING = "when the session was opened"
 
@@ -36,6 +37,9 @@ _WORDS_OF_THROTTLING = (
     "too many",
 )
 
+
+#: Seconds that an answer may take when a session is closed.
+_FAREWELL = 10
 
 #: Words of OpenSSL 1.1 to 3.5 for an answer that is not of TLS at all.
 _WORDS_OF_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG")
@@ -169,7 +173,8 @@ def _answer_is_missing(problem):
         return True
     # What TLS refuses, and what is not reached, are ConnectionErrors, too.
     return isinstance(problem, requests.exceptions.ConnectionError) and not (
-        isinstance(problem, requests.exceptions.SSLError) or _unreachable(" ".join(str(problem).split()))
+        isinstance(problem, (requests.exceptions.SSLError, requests.exceptions.ProxyError))
+        or _unreachable(" ".join(str(problem).split()))
     )
 
 
@@ -200,6 +205,9 @@ def _unencrypted(endpoint, auth):
 
 
 def _close(connection, pool):
+    # Of a server that has just not answered in time, nobody waits for as long again.
+    with suppress(AttributeError):
+        connection.transport.read_timeout = min(connection.transport.read_timeout, _FAREWELL)
     # What is said on the way out changes nothing any more, and must not hide why the session ended.
     with suppress(Exception):
         pool.close()
@@ -309,14 +317,26 @@ def sentence(problem, endpoint, when):
         return _credssp(words, url, user)
     if isinstance(problem, requests.exceptions.SSLError):
         return _tls(words, url, endpoint)
+    if isinstance(problem, requests.exceptions.ProxyError):
+        return (
+            f"The proxy on the way to {url} does not let the controller through; check ansible_psrp_proxy and the "
+            "variables http_proxy and https_proxy of the environment, or set ansible_psrp_ignore_proxy to true."
+        )
     if isinstance(problem, requests.exceptions.ReadTimeout):
         return f"{url} did not answer in time {when}; look at the server, or raise read_timeout in the option exchange."
     if isinstance(problem, requests.exceptions.ConnectionError):
         if _unreachable(words):
             return f"{url} cannot be reached; check the name, the port, and the firewall between."
-        return _cut_off(words, url) if endpoint.auth == ("certificate",) and when == _OPENING else _lost(url, when)
+        if when != _OPENING:
+            return _lost(url, when)
+        if endpoint.auth == ("certificate",):
+            return _cut_off(words, url)
+        return (
+            f"The session with {url} was lost {when}; check that what is at that port speaks {endpoint.protocol}, and "
+            "run the task again."
+        )
     if isinstance(problem, exceptions.WinRMTransportError):
-        return _http(problem, url, user, when)
+        return _http(problem, url, user, endpoint, when)
     if isinstance(problem, exceptions.WSManFaultError):
         return _fault(problem, url, user, endpoint, when)
     if isinstance(problem, (exceptions.InvalidRunspacePoolStateError, exceptions.InvalidPipelineStateError)):
@@ -352,16 +372,15 @@ def _unreachable(words):
 def _unauthenticated(words, url, endpoint):
     if "did not response with" in words:
         return f"{url} offers no Kerberos, Negotiate or NTLM; in the option exchange set auth to basic, with https."
-    remote_powershell = "that the account may use remote PowerShell (Set-User -RemotePowerShellEnabled)."
     if endpoint.auth == ("kerberos",):
         return (
             f"{url} refused the Kerberos ticket{endpoint.whose}; check that {endpoint.service} is registered for that "
-            f"server alone (setspn -Q {endpoint.service}), that its clock is right, and {remote_powershell}"
+            f"server alone (setspn -Q {endpoint.service}), that its clock is right, and {endpoint.right}."
         )
     if endpoint.auth == ("certificate",):
         return (
             f"{url} refused the certificate; check that ansible_psrp_certificate_pem names one that the server maps to "
-            f"an account, and {remote_powershell}"
+            f"an account, and {endpoint.right}."
         )
     how = ""
     if endpoint.auth == ("negotiate",):
@@ -369,7 +388,7 @@ def _unauthenticated(words, url, endpoint):
         how = " by Negotiate, which is Kerberos or, where that gives no ticket, NTLM"
     return (
         f"{url} refused {endpoint.who}{how}; check the user (user@DOMAIN for Kerberos) and the password, and "
-        f"{remote_powershell}"
+        f"{endpoint.right}."
     )
 
 
@@ -422,18 +441,21 @@ def _lost(url, when):
     return f"The session with {url} was lost {when}; run the task again."
 
 
-def _http(problem, url, user, when):
-    if problem.code == 404:
+def _http(problem, url, user, endpoint, when):
+    if problem.code == 404 and endpoint.configuration == CONFIGURATION_OF_EXCHANGE:
         return (
             f"There is no PowerShell at {url}; check host, port and path in the option exchange, and for Exchange "
-            f"2007 set "
-            "access to snap_in."
+            "2007 set access to snap_in."
+        )
+    if problem.code == 404:
+        return (
+            f"There is no PowerShell at {url}; check services_host, services_port and services_path in the option "
+            "exchange."
         )
     if problem.code in (401, 403):
-        return (
-            f"{url} does not let {user} in (HTTP {problem.code}); check that the account may use remote PowerShell "
-            "(Set-User -RemotePowerShellEnabled)."
-        )
+        return f"{url} does not let {user} in (HTTP {problem.code}); check {endpoint.right}."
+    if problem.code == 407:
+        return f"The proxy on the way to {url} asks for a login (HTTP 407); check ansible_psrp_proxy."
     if problem.code in (429, 503):
         return f"{url} is busy or throttles (HTTP {problem.code}); wait, lower forks or serial, and run the task again."
     return f"{url} answered with HTTP {problem.code} {when}; look at the server's event log."

@@ -44,6 +44,9 @@ def read(kind, wire, choices=None):
     """
     if isinstance(wire, Bag) and wire.value is None and not wire.properties:
         wire = wire.text
+    if isinstance(wire, Bag) and wire.value is not None and kind not in ("choice", "list"):
+        # A simple value becomes an object as soon as somebody gives it a property of his own.
+        wire = wire.value
     if kind == "list":
         return _read_list(wire)
     if wire is None or wire == "":
@@ -174,15 +177,18 @@ def _read_size(wire, choices):
 
 def _read_number(wire, choices):
     if isinstance(wire, Bag):
-        wire = wire.value if wire.value is not None else wire.text
-    if isinstance(wire, bool):
-        raise ValueError("a boolean is no number")
-    return int(wire)
+        wire = wire.text
+    try:
+        if not isinstance(wire, bool):
+            return int(wire)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"{wire!r} is no number")
 
 
 def _read_boolean(wire, choices):
     if isinstance(wire, Bag):
-        wire = wire.value if wire.value is not None else wire.text
+        wire = wire.text
     if isinstance(wire, str) and wire.strip().casefold() in ("true", "false"):
         return wire.strip().casefold() == "true"
     if isinstance(wire, bool):

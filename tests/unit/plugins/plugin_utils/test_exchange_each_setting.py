@@ -20,6 +20,8 @@ def timespan_forms(seconds, row):
     yield "text with a fraction", f"{text}.0000000"
     yield "TS", _clixml.read(f"<TS>{iso}</TS>")
     yield "object with its text alone", _clixml.read(f'<Obj RefId="0"><ToString>{text}</ToString></Obj>')
+    yield "object around it", _clixml.read(f'<Obj RefId="0"><TS>{iso}</TS><MS><S N="Note">x</S></MS></Obj>')
+    yield "object around its text", _clixml.read(f'<Obj RefId="0"><S>{text}</S><MS><S N="Note">x</S></MS></Obj>')
     yield "object with Ticks", _clixml.read(f'<Obj RefId="0"><Props><I64 N="Ticks">{seconds}0000000</I64></Props></Obj>')
     yield "object with TotalSeconds", _clixml.read(
         f'<Obj RefId="0"><Props><Db N="TotalSeconds">{seconds}</Db></Props></Obj>'
@@ -31,6 +33,10 @@ def size_forms(size, row):
     yield "text", text
     yield "number", _clixml.read(f"<U64>{size}</U64>")
     yield "object with its text alone", _clixml.read(f'<Obj RefId="0"><ToString>{text}</ToString></Obj>')
+    yield "object around it", _clixml.read(
+        f'<Obj RefId="0"><ToString>{text}</ToString><U64>{size}</U64><MS><S N="Note">x</S></MS></Obj>'
+    )
+    yield "object around its text", _clixml.read(f'<Obj RefId="0"><S>{text}</S><MS><S N="Note">x</S></MS></Obj>')
     yield "object in an object", _clixml.read(
         f'<Obj RefId="0"><Props><B N="IsUnlimited">false</B><Obj N="Value" RefId="1"><ToString>{text}</ToString></Obj>'
         "</Props></Obj>"
@@ -64,6 +70,7 @@ def choice_forms(name, row):
 def text_forms(text, row):
     yield "text", text
     yield "object with its text alone", _clixml.read(f'<Obj RefId="0"><ToString>{text}</ToString></Obj>')
+    yield "object around it", _clixml.read(f'<Obj RefId="0"><S>{text}</S><MS><S N="Note">x</S></MS></Obj>')
 
 
 def address_forms(text, row):
