@@ -14,6 +14,10 @@ Facts, all measured with 2.3.19.1 and 2.4.1 as well:
   imap-login is full, a new client takes the place of the oldest that has not logged in, or is not greeted;
 * ``mail_max_userip_connections`` counts by user and address (src/login-common/sasl-server.c), and 0 is no limit;
 * ``%`` in the greeting begins a variable in 2.3, and ``%{`` in 2.4; one that Dovecot does not know ends every login;
+* another service whose ``executable`` is imap-login is one more like service imap-login, with limits of its own;
+* after a login that a passdb hands on (``proxy``), nothing ends the connection but the client and the server behind
+  (docs/core/admin/timeouts.md of Dovecot's documentation);
+* ``$ENV:NAME`` is a variable of the environment that Dovecot itself was started with;
 * settings in ``service NAME { }`` are in force in 2.4 for that service alone, which doveconf does not tell.
 
 PRIVATE: other collections must not import this; it may change at any time.
@@ -54,6 +58,8 @@ _LIFETIME = {"2.3": "service_count", "2.4": "restart_request_count"}
 _MARK = "/login-master-notify"
 #: Seconds between the moment when the master reads its configuration again and the one when it makes that file.
 _READING = 1.0
+#: A field of a passdb that hands clients on, whether it is given in the configuration or selected in a query there.
+_PROXY = re.compile(r"(?<![\w/.-])proxy(_maybe)?(?![\w/.-])")
 _TOO_LOW = re.compile(r"service (\S+) \{ client_limit=([0-9]+) \} is lower than required under max\. load \(([0-9]+)\)")
 
 
@@ -103,7 +109,8 @@ class Dovecot(base.Server):
         self._match, self._resolve, self._read_file = host.match, host.resolve, host.read
         self._tree = syntax.Tree(self._installed.main, host.read, host.match, host.resolve)
         self.files = {path: text.encode(file.source) for path, file in self._tree.files.items()}
-        self._keys = _keys(self._tree.version)
+        services = _services(self._tree)
+        self._keys = _keys(self._tree.version, services)
         variables = [(name,) for name in self._tree.variables() if (name,) not in self._keys]
         self._defaults = self._installed.values(host, [*self._keys[:-1], *variables, self._keys[-1]], defaults=True)
         self._reading = self._read(host, self._tree, self._installed)
@@ -111,6 +118,8 @@ class Dovecot(base.Server):
             host.changed_at(path) for path in [*self.files, *self._tree.folders, *self._reading.value_files]
         )
         self.serving = _serving(host, self._installed.master)
+        if services != _SERVICES:
+            self._installed = self._installed.asked(host, [service for service in services if service != "imap"])
         self.endpoints = _endpoints(self._installed.printed)
         for name, seconds in _COMPILED_IN.items():
             self.values[name] = base.Value(
@@ -121,13 +130,20 @@ class Dovecot(base.Server):
             )
         for name, places in self._reading.places.items():
             self.values[name] = base.Value(places) if name == "banner" else base.Value(places, 1, _LARGEST)
+        proxying = _proxying(self._tree)
+        self._handing_on = proxying and (
+            f"Dovecot hands clients on to another server ({proxying.file.path}:{proxying.line}), which alone ends the "
+            "connections of those that have logged in; it is taken to keep idle ones for 1800 seconds, as RFC 9051 "
+            "(section 5.4) asks."
+        )
         self._remark(
             "authenticated_connection_timeout",
-            "Dovecot closes an idle connection after 1800 seconds, but never while its client waits in IDLE; the role "
-            "mailops.imap.imap_proxy puts a mail proxy before it that does.",
+            self._handing_on
+            or "Dovecot closes an idle connection after 1800 seconds, but never while its client waits in IDLE; the "
+            "role mailops.imap.imap_proxy puts a mail proxy before it that does.",
         )
         self._remark("max_connections_per_user", "Dovecot counts the connections of a user from each address alone.")
-        if not self._reading.told[("imap_hibernate_timeout",)].startswith("0"):
+        if syntax.seconds(self._reading.told[("imap_hibernate_timeout",)], self._tree.version) not in (0, float("inf")):
             self._remark(
                 "max_connections",
                 "Dovecot's imap_hibernate_timeout is set, so a client that waits in IDLE gives its place in service "
@@ -148,7 +164,7 @@ class Dovecot(base.Server):
     def stand_behind(self, endpoint):
         super().stand_behind(endpoint)
         # The front ends IDLE.
-        self._remark("authenticated_connection_timeout", None)
+        self._remark("authenticated_connection_timeout", self._handing_on)
         if endpoint is None or not endpoint.proxy_protocol:
             self._remark(
                 "max_connections_per_user",
@@ -285,11 +301,25 @@ def _mirror(host, scratch, paths):
     return {path: scratch + path for path in paths}
 
 
-def _keys(version):
+def _services(tree):
+    """Return the names of the services that IMAP clients go through."""
+    paths = dict.fromkeys(assignment.path for assignment in tree.assignments if assignment.path[-1] == "executable")
+    programs = {path[1]: tree.in_force(path).setting.value.split() for path in paths if len(path) == 3}
+    logins = [name for name, words in programs.items() if words and os.path.basename(words[0]) == "imap-login"]
+    return (*_SERVICES, *(name for name in logins if name not in _SERVICES))
+
+
+def _proxying(tree):
+    """Return the first Assignment by which a passdb may hand clients on to another server, or None."""
+    passdb = (each for each in tree.assignments if each.path[0] == "passdb")
+    return next((each for each in passdb if _PROXY.search(f"{each.path[-1]} = {each.setting.value}")), None)
+
+
+def _keys(version, services):
     """Return the paths of every setting that is asked of doveconf; the first and the last always have a value."""
     limits = [
         ("service", service, key)
-        for service in _SERVICES
+        for service in services
         for key in ("process_limit", "client_limit", _LIFETIME[version])
     ]
     plain = [(key,) for key, dummy in _PLAIN.values()]
@@ -359,7 +389,7 @@ class _Reading:
         self._tell = tell
         self._read = read
         self._defaults = defaults
-        self.places = {"max_connections": tuple(self._service(service) for service in _SERVICES)}
+        self.places = {"max_connections": tuple(self._service(service) for service in _services(tree))}
         for name in _PLAIN:
             self.places[name] = tuple(self._plain(name))
 
@@ -389,12 +419,17 @@ class _Reading:
         """Return the Place of ``assignment``, None for the default; ``told`` is what doveconf says, if it says the
         truth.
         """
+        if _of_environment(assignment):
+            # doveconf has another environment here than Dovecot.
+            told = None
         ours = self._text(key, assignment)
         theirs = told[(key,)] if told else None
         if ours is None:
             ours = theirs
         problem = self._differs(name, assignment, key, ours, theirs) if told else None
         value = _value(name, _meaning(theirs) if problem else ours, self.tree.version)
+        if _of_environment(assignment) and name == "banner":
+            value = f"{text.shown(assignment.setting.value)} (with variables)"
         if value is None and (self._tell or ours is not None):
             raise _not_understood(assignment, key, assignment.setting.value if ours is None else ours)
         handle = _Handle("", clients, problem)
@@ -467,6 +502,12 @@ class _Reading:
         return _Capacity(service, processes, clients, lifetime, saying[0] if saying else None)
 
 
+def _of_environment(assignment):
+    """Whether the value of ``assignment``, an Assignment or None, has a variable of Dovecot's environment."""
+    variable = assignment is not None and assignment.setting.form == "variable"
+    return variable and re.search(r"(?<!\S)\$ENV:", assignment.setting.value) is not None
+
+
 def _in_force(tree, key, service, clients=()):
     """Return the Assignment that gives ``key`` its value for IMAP, for ``clients`` or in general; None where there is
     none. Raises SyntaxProblem."""
@@ -496,7 +537,7 @@ def _comes_before(tree, headers, assignment):
 
 def _not_understood(assignment, key, written):
     where = f"{assignment.file.path}:{assignment.line}: " if assignment else ""
-    if written and "%{" in written:
+    if written and ("%{" in written or "$ENV:" in written):
         return text.SyntaxProblem(f"{where}expected a value for {key} without variables, not {text.quoted(written)}.")
     return text.SyntaxProblem(f"{where}expected a value for {key} that Dovecot takes, not {text.quoted(written or '')}.")
 
@@ -607,9 +648,10 @@ class _Installed(NamedTuple):
         told = lines if len(keys) > 1 else ["\n".join(lines)]
         return dict(zip(keys, (text.decode(value.encode("utf-8")) for value in told)))
 
-    def asked(self, host):
-        """Return it with ``printed``. Raises Rejected."""
-        done = self.doveconf(host, "-x", "protocols", "listen", "ssl", "haproxy_trusted_networks", "service/imap-login")
+    def asked(self, host, services=("imap-login",)):
+        """Return it with ``printed``, which has the ``services``. Raises Rejected."""
+        names = ["protocols", "listen", "ssl", "haproxy_trusted_networks", *(f"service/{name}" for name in services)]
+        done = self.doveconf(host, "-x", *names)
         if done.status:
             raise base.Rejected(f"Dovecot refuses its configuration as it is: {_sentence(done.words)}")
         output = "".join(f"{line}\n" for line in done.words.split("\n") if not line.startswith("doveconf: "))
@@ -706,8 +748,8 @@ def _endpoints(printed):
     with variables, which the master of 2.4 expands with its own environment (measured with 2.4.1)."""
     listeners = {}
     for assignment in printed.assignments:
-        if assignment.path[:3] == ("service", "imap-login", "inet_listener") and len(assignment.path) == 5:
-            listeners.setdefault(assignment.path[3], {})[assignment.path[4]] = assignment.setting.value
+        if assignment.path[::2][:2] == ("service", "inet_listener") and len(assignment.path) == 5:
+            listeners.setdefault(assignment.path[1:4], {})[assignment.path[4]] = assignment.setting.value
     without_tls = _list(printed, "ssl") == ["no"]
     trusted = _list(printed, "haproxy_trusted_networks")
     endpoints = []

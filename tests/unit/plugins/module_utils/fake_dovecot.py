@@ -52,7 +52,7 @@ class Doveconf:
             if None in lines:
                 return 89, "doveconf: Error: Conflict in setting\ndoveconf: Fatal: Errors in configuration"
             return 0, text.encode("\n".join([*self.warnings(tree), *lines])).decode("utf-8", "replace")
-        return 0, self.printed(tree)
+        return 0, self.printed(tree, [name.partition("/")[2] for name in names if name.startswith("service/")])
 
     def whole(self, tree, main):
         """What ``doveconf -n`` prints."""
@@ -112,20 +112,23 @@ class Doveconf:
             if limit < needed[service]
         ]
 
-    def printed(self, tree):
-        """What it prints of protocols, listen, ssl and the service."""
+    def printed(self, tree, services):
+        """What it prints of protocols, listen, ssl and the ``services``."""
 
         def plain(key, default):
             found = tree.in_force((key,))
             return f"{key} = {found.setting.value if found else default}"
 
-        listeners = {name: dict(settings) for name, settings in LISTENERS.items()}
-        for assignment in tree.assignments:
-            if assignment.path[:3] == ("service", "imap-login", "inet_listener"):
-                listeners.setdefault(assignment.path[3], {})[assignment.path[4]] = assignment.setting.value
         lines = [plain("protocols", ""), plain("listen", "*, ::"), plain("ssl", "yes")]
-        lines += [plain("haproxy_trusted_networks", ""), "service imap-login {"]
-        for name, settings in listeners.items():
-            inside = [f"    {key} = {value}" for key, value in settings.items()]
-            lines += [f"  inet_listener {name} {{", *inside, "  }"]
-        return "\n".join([*lines, "}"])
+        lines.append(plain("haproxy_trusted_networks", ""))
+        for service in services:
+            listeners = {name: dict(settings) for name, settings in LISTENERS.items() if service == "imap-login"}
+            for assignment in tree.assignments:
+                if assignment.path[:3] == ("service", service, "inet_listener"):
+                    listeners.setdefault(assignment.path[3], {})[assignment.path[4]] = assignment.setting.value
+            lines.append(f"service {service} {{")
+            for name, settings in listeners.items():
+                inside = [f"    {key} = {value}" for key, value in settings.items()]
+                lines += [f"  inet_listener {name} {{", *inside, "  }"]
+            lines.append("}")
+        return "\n".join(lines)

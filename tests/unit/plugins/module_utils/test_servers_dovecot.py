@@ -257,8 +257,8 @@ def test_a_variable_of_any_setting_is_expanded_whoever_its_value_is_for(version,
 
 def test_what_only_dovecot_can_tell_does_not_stand_in_the_way_of_other_settings():
     machine = host("login_greeting = $ENV:GREETING\n")
-    machine.answers[DOVECONF].lies["login_greeting"] = "hello"
-    assert effective(machine, BANNER) == ["hello"]
+    machine.answers[DOVECONF].lies["login_greeting"] = "of the environment of doveconf"
+    assert effective(machine, BANNER) == ["$ENV:GREETING (with variables)"]
     set_to(machine, max_connections_per_user=20)
     assert effective(machine, PER_USER) == [20]
 
@@ -334,6 +334,43 @@ def test_a_service_may_be_split_over_files():
 def test_hibernation_is_remarked_on():
     assert Dovecot(host()).values[ALL].remark is None
     assert "imap_hibernate_timeout" in Dovecot(host("imap_hibernate_timeout = 30 s\n")).values[ALL].remark
+    assert Dovecot(host("imap_hibernate_timeout = infinite\n", "2.4")).values[ALL].remark is None
+
+
+@pytest.mark.parametrize(
+    ("version", "passdb", "there"),
+    [
+        ("2.3", "passdb {\n driver = static\n args = proxy=y host=192.0.2.1 nopassword=y\n}\n", True),
+        ("2.3", "passdb {\n args = /etc/dovecot/proxy.conf\n}\nuserdb {\n args = proxy=y\n}\n", False),
+        ("2.4", "passdb static {\n fields {\n proxy_maybe = y\n }\n}\n", True),
+        ("2.4", "passdb sql {\n query = SELECT password, 'Y' AS proxy, host FROM users\n}\n", True),
+        ("2.4", "passdb static {\n fields {\n host = proxy.example.com\n }\n}\n", False),
+    ],
+)
+def test_clients_that_are_handed_on_are_remarked_on(version, passdb, there):
+    def remark():
+        return server.values["authenticated_connection_timeout"].remark
+
+    server = Dovecot(host(passdb, version))
+    assert ("hands clients on to another server (/etc/dovecot/dovecot.conf:" in remark()) is there
+    server.stand_behind(None)
+    assert (remark() is not None) is there
+
+
+@VERSIONS
+def test_another_service_for_logins_has_a_limit_and_listeners_of_its_own(version):
+    office = (
+        "service office {\n executable = /usr/lib/dovecot/imap-login -D\n client_limit = 1\n process_limit = 7\n"
+        " inet_listener other {\n  port = 1143\n }\n}\n"
+    )
+    machine = host(f"service pop3-login {{\n executable = pop3-login\n}}\n{office}", version)
+    assert effective(machine, ALL) == [100, 1024, 7]
+    assert [endpoint.port for endpoint in Dovecot(machine).endpoints if endpoint.address == "127.0.0.1"] == [
+        143, 993, 1143,
+    ]  # fmt: skip
+    set_to(machine, max_connections=50)
+    assert effective(machine, ALL) == [50, 50, 50]
+    assert office.replace("= 7", "= 50") in body(machine)
 
 
 # what is not understood
