@@ -35,6 +35,8 @@ _MASTERS = (
 )
 _MASTER_NAMES = ("cyrmaster", "master")
 _INFORMANTS = ("/usr/lib/cyrus/bin/cyr_info", "/usr/cyrus/bin/cyr_info", "/usr/libexec/cyrus-imapd/cyr_info")
+#: Debian has the master in another package, which stays when another IMAP server takes the place of this.
+_IMAPDS = ("/usr/lib/cyrus/bin/imapd", "/usr/cyrus/bin/imapd", "/usr/libexec/cyrus-imapd/imapd")
 _MAIN = "/etc/imapd.conf"
 _SERVICES = "/etc/cyrus.conf"
 #: The options of the master's command line that take a value, besides -M.
@@ -81,11 +83,10 @@ class Cyrus(base.Server):
 
     @classmethod
     def present(cls, host):
-        dummy, services_file = _serving_imap(host)
         return (
-            any(host.is_executable(program) for program in _MASTERS)
+            all(any(map(host.is_executable, programs)) for programs in (_MASTERS, _IMAPDS))
             and host.is_file(_MAIN)
-            and _names_imap(host, services_file)
+            and _names_imap(host, _serving_imap(host)[1])
         )
 
     def __init__(self, host):

@@ -16,6 +16,7 @@ from ansible_collections.mailops.imap.tests.unit.plugins.module_utils.fake_dovec
 
 NGINX, NGINX_MAIN = "/usr/sbin/nginx", "/etc/nginx/nginx.conf"
 CYRMASTER, CYR_INFO = "/usr/sbin/cyrmaster", "/usr/lib/cyrus/bin/cyr_info"
+CYRUS_PROGRAMS = {CYRMASTER, CYR_INFO, "/usr/lib/cyrus/bin/imapd"}
 IMAPD_CONF, CYRUS_CONF = "/etc/imapd.conf", "/etc/cyrus.conf"
 DOVECOT, DOVECONF = "/usr/sbin/dovecot", "/usr/bin/doveconf"
 DOVECOT_FILES = {"/etc/dovecot/dovecot.conf": "protocols = imap\n"}

@@ -10,9 +10,8 @@ from ansible_collections.mailops.imap.plugins.module_utils import _chain
 from ansible_collections.mailops.imap.plugins.module_utils._host import Host, HostError
 from ansible_collections.mailops.imap.plugins.module_utils._servers.base import Endpoint, Server
 from ansible_collections.mailops.imap.tests.unit.plugins.module_utils.fake_host import (
-    CYR_INFO,
-    CYRMASTER,
     CYRUS_CONF,
+    CYRUS_PROGRAMS,
     DOVECOT,
     DOVECOT_FILES,
     DOVECOT_PROGRAMS,
@@ -57,7 +56,7 @@ def host(nginx=None, dovecot=False, cyrus=False, listeners=()):
         answers["--version"] = (0, "2.3.19.1 (9b53102964)")
     if cyrus:
         files.update({IMAPD_CONF: "", CYRUS_CONF: 'SERVICES {\n imap cmd="imapd" listen="127.0.0.1:10143"\n}\n'})
-        programs |= {CYRMASTER, CYR_INFO}
+        programs |= CYRUS_PROGRAMS
         processes += CYRUS_RUNNING
         answers.update(cyrus_answers())
     return FakeHost(files, programs, processes, listeners, answers)

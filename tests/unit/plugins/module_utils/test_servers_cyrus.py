@@ -18,6 +18,7 @@ from ansible_collections.mailops.imap.tests.unit.plugins.module_utils.fake_host 
     CYR_INFO,
     CYRMASTER,
     CYRUS_CONF,
+    CYRUS_PROGRAMS,
     IMAPD_CONF,
     FakeHost,
     cyrus_answers,
@@ -34,7 +35,7 @@ ENDLESS = float("inf")
 def host(imapd="", services=SERVICES, files=(), processes=(MASTER,), **other):
     return FakeHost(
         {IMAPD_CONF: imapd, CYRUS_CONF: services, **dict(files)},
-        {CYRMASTER, CYR_INFO},
+        CYRUS_PROGRAMS,
         processes,
         answers=other.pop("answers", cyrus_answers()),
         **other,
@@ -554,7 +555,10 @@ def test_without_a_master_nothing_serves():
 def test_presence():
     assert Cyrus.present(host())
     assert not Cyrus.present(FakeHost({IMAPD_CONF: "", CYRUS_CONF: ""}))
-    assert not Cyrus.present(FakeHost({IMAPD_CONF: ""}, {CYRMASTER}))
+    assert not Cyrus.present(FakeHost({IMAPD_CONF: ""}, CYRUS_PROGRAMS))
+    machine = host()
+    machine.programs = {CYRMASTER, CYR_INFO}
+    assert not Cyrus.present(machine)
 
 
 # checking

@@ -12,9 +12,9 @@ from ansible_collections.mailops.imap.plugins.module_utils import _workflow
 from ansible_collections.mailops.imap.plugins.module_utils._host import HostError
 from ansible_collections.mailops.imap.plugins.module_utils._servers.base import Endpoint
 from ansible_collections.mailops.imap.tests.unit.plugins.module_utils.fake_host import (
-    CYR_INFO,
     CYRMASTER,
     CYRUS_CONF,
+    CYRUS_PROGRAMS,
     DOVECOT,
     DOVECOT_FILES,
     DOVECOT_PROGRAMS,
@@ -53,7 +53,7 @@ class Machine(FakeHost):
         files = {IMAPD_CONF: "", CYRUS_CONF: 'SERVICES {\n imap cmd="imapd" listen="127.0.0.1:10143"\n}\n'}
         super().__init__(
             {NGINX_MAIN: MAIN, SETTINGS: settings, **(files if cyrus else DOVECOT_FILES)},
-            {NGINX, *((CYRMASTER, CYR_INFO) if cyrus else DOVECOT_PROGRAMS)},
+            {NGINX, *(CYRUS_PROGRAMS if cyrus else DOVECOT_PROGRAMS)},
             [*nginx_processes(), process(300, f"{CYRMASTER} -d") if cyrus else process(300, DOVECOT)],
             [listener(10143, 300)],
             {**nginx_answers(), **backend, "systemctl restart": self.restart, "journalctl": (0, "its\nlast words")},
