@@ -116,6 +116,25 @@ def test_the_role_checks_applies_restarts_and_is_idempotent(reach, play):
         assert server.settings["PreAuthenticatedConnectionTimeout"] == 90 and server.open_shells == 0
 
 
+@pytest.mark.parametrize("reach", [psrp, local])
+def test_the_role_reaches_exchange_2007_by_its_snap_in(reach, play):
+    with exchange("2007-sp1") as server:
+        host = reach(server)
+        host["imap_settings_exchange"].update(access="snap_in", services_port=server.port)
+        content = {"roles": ROLE, "vars": VARIABLES}
+        for arguments, changed, starts in ((["--check"], 2, 0), ([], 2, 1), ([], 0, 1)):
+            run = play({"ex01": host}, *arguments, **content)
+            assert run.status == 0 and run.recap["ex01"]["changed"] == changed, run.text
+            assert server.services["MSExchangeIMAP4"].starts == starts and server.open_shells == 0
+        assert server.settings["AuthenticatedConnectionTimeout"] == 900
+
+        more = {"imap_settings_suppress_read_receipt": True, "imap_settings_banner": "Ready."}
+        run = play({"ex01": host}, roles=ROLE, vars={**VARIABLES, **more})
+        said = " ".join(run.text.split())
+        assert run.status == 2 and "suppress_read_receipt cannot be set on Exchange 2007 SP1, whose Set-ImapSett" in said
+        assert server.settings["Banner"] != "Ready."
+
+
 def test_a_lost_handler_is_made_good_by_the_next_run(play):
     with exchange() as server:
         hosts = {"ex01": psrp(server)}

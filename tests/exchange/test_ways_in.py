@@ -585,6 +585,29 @@ def test_whichever_answer_is_lost_what_is_told_is_true_and_the_next_run_makes_it
     assert 15 < after < 40
 
 
+@pytest.mark.parametrize("before", [True, False], ids=["undone", "done"])
+def test_whichever_answer_of_a_restart_is_lost_what_is_told_is_true_and_the_next_run_makes_it_good(before):
+    for after in range(100):
+        with exchange() as server:
+            services = _route.converge(way_in(server), TIMEOUTS)["services"]
+            vars(server.faults).update(drops=1, drop_before=before, drop_after=after)
+            try:
+                changed = restart(server, services)["changed"]
+            except ExchangeError as problem:
+                changed, sentence = problem.changed, str(problem)
+                assert "\n" not in sentence and server.password not in sentence
+                assert changed is ("restarted" in sentence)
+            starts = [service.starts for service in server.services.values()]
+            assert changed or starts == [0, 0]
+            assert server.open_shells == 0
+            if server.faults.drops:
+                break
+            again = _route.converge(way_in(server), TIMEOUTS)
+            assert again["restart_required"] is (starts != [1, 1])
+            assert again["services"] == ([] if starts == [1, 1] else services)
+    assert 12 < after < 30
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_is_said_beside_the_answer_does_not_disturb(version):
     with exchange(version) as server:
