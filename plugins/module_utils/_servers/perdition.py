@@ -305,12 +305,24 @@ def _words(defaults, variable):
 
 
 def _running(host):
-    """Return program name to the Process of each daemon that may serve IMAP."""
-    running = {}
+    """Return program name to the Process of each daemon that may serve IMAP. Raises HostError where one runs twice."""
+    titled = {}
     for process in host.processes():
         found = re.fullmatch(r"(?:.*/)?(perdition[^ /:]*): daemon", process.title)
         if found and found.group(1) not in _ELSEWHAT:
-            running[found.group(1)] = process
+            titled[process] = found.group(1)
+    # A process that was forked for a client just now still has its daemon's title.
+    pids = {process.pid for process in titled}
+    running = {}
+    for process, program in titled.items():
+        if process.parent in pids:
+            continue
+        if program in running:
+            raise HostError(
+                f"{program} runs more than once (processes {running[program].pid} and {process.pid}), and the options "
+                f"of the one that {_INIT_SCRIPT} did not start cannot be seen; stop that one and run again."
+            )
+        running[program] = process
     return running
 
 
@@ -323,7 +335,9 @@ def _started_by_init_script(host, running, enabled):
                 "again."
             )
     for program, process in running.items():
-        if program not in [_INSTANCES[name] for name in enabled]:
+        # Where a process is in no unit, nothing speaks against the init script.
+        elsewhere = host.unit(process.pid) not in (None, "perdition")
+        if elsewhere or program not in [_INSTANCES[name] for name in enabled]:
             raise HostError(
                 f"{program} (process {process.pid}) was not started as {_DEFAULTS} says now, and its options cannot be "
                 f"seen; stop it, or have {_INIT_SCRIPT} start it, and run again."

@@ -327,6 +327,23 @@ def test_a_daemon_whose_options_cannot_be_seen_is_refused():
         Perdition(host(files={"/etc/systemd/system/perdition.service": ""}))
 
 
+def test_a_daemon_of_another_unit_is_refused():
+    machine = host()
+    machine.units = {90: "perdition"}
+    assert Perdition(machine).values
+    machine.units = {90: "second-front"}
+    with pytest.raises(HostError, match=r"perdition.imap4 \(process 90\) was not started as /etc/default/"):
+        Perdition(machine)
+
+
+def test_two_daemons_of_the_same_name_are_refused():
+    second = process(95, "perdition.imap4: daemon", 2000, name="perdition.imap4")
+    with pytest.raises(HostError, match=r"perdition.imap4 runs more than once \(processes 90 and 95\)"):
+        Perdition(host(processes=(IMAP4, second)))
+    forked = second._replace(parent=90)
+    assert Perdition(host(processes=(forked, IMAP4))).serving.since == 1000
+
+
 def test_the_oldest_daemon_for_imap_tells_what_runs():
     machine = host("timeout 6\n", ONLY + "IMAP4S=yes\n", [IMAP4, process(91, "perdition.imaps: daemon", 900)])
 
