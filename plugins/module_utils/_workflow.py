@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from . import _chain, _contract, _convergence, _greeting, _transaction
 from ._host import HostError
 from ._servers import SERVER_TYPES
-from ._servers.base import Rejected
+from ._servers.base import Rejected, is_main
 from ._syntax import text
 
 
@@ -125,6 +125,7 @@ def restart(host, services, max_wait, greet, check_mode):
         return {"changed": bool(services), "services": services}
     with _transaction.lock(host):
         servers = _found(host, services, "Nothing was restarted")
+        _must_be_replaced(host, servers)
         endpoints = [endpoint for server in servers for endpoint in server.endpoints]
         failure = _bring_up(host, services, endpoints, max_wait, greet)
         if failure:
@@ -164,6 +165,19 @@ def _found(host, services, outcome):
                 "a service; use what imap_settings returned."
             )
         return list({id(found[service]): found[service] for service in services}.values())
+
+
+def _must_be_replaced(host, servers):
+    """Raise HostError where a restart would leave the process that serves alone, and maybe start another beside it."""
+    for server in servers:
+        master = server.master
+        if master is None or host.unit(master.pid) in server.services or is_main(host, master, server.services[0]):
+            continue
+        raise HostError(
+            f"Nothing was restarted: {server.server_type} (process {master.pid}) was not started by "
+            f"{server.services[0]}.service, so that a restart of that would not reach it; restart it as it was "
+            "started, or stop it and start that service, and run again."
+        )
 
 
 def _bring_up(host, services, endpoints, max_wait, greet):

@@ -132,7 +132,8 @@ class Server:
     name to the reason, where there is more to say than that the type has no such setting. Of the one found:
     ``services`` are those to restart on this host; ``version`` is text; ``values`` maps setting names to Value; ``files`` maps the
     paths that the server reads to their bytes; ``changed_at`` is when the youngest of them changed; ``serving`` is a
-    Serving, or None where the server is not running; ``endpoints`` are where it answers; ``backends`` are the Endpoints
+    Serving, or None where the server is not running; ``master`` is the Process that a restart has to replace, or None
+    where there is no such single one; ``endpoints`` are where it answers; ``backends`` are the Endpoints
     that it hands its clients on to, with None for one that the configuration does not name.
     """
 
@@ -148,6 +149,7 @@ class Server:
         self.files = {}
         self.changed_at = 0.0
         self.serving = None
+        self.master = None
         self.endpoints = []
         self.backends = []
         self._reached_at = []
@@ -244,7 +246,10 @@ def unit(host, process, usual):
     ``usual`` one where there is none.
     """
     found = host.unit(process.pid) if process else None
-    if found is None or found == usual:
-        return usual
-    main = host.run(["systemctl", "show", "--property", "MainPID", "--value", f"{found}.service"])
-    return found if main.words == str(process.pid) else usual
+    return found if found not in (None, usual) and is_main(host, process, found) else usual
+
+
+def is_main(host, process, service):
+    """Whether systemd takes ``process`` for the main process of the unit ``service``."""
+    main = host.run(["systemctl", "show", "--property", "MainPID", "--value", f"{service}.service"])
+    return main.words == str(process.pid)

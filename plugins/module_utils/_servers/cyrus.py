@@ -108,6 +108,7 @@ class Cyrus(base.Server):
         self.changed_at = max(host.changed_at(path) for path in self.files)
         self.files[services_file] = text.encode(self._master_file.source)
         self.serving = _serving(host, master, services_file)
+        self.master = master
         self.services = (base.unit(host, master, "cyrus-imapd"),)
         self.endpoints = [endpoint for entry in self._services.values() for endpoint in _endpoints(entry)]
         self.values = {

@@ -99,7 +99,8 @@ class Dovecot(base.Server):
     def __init__(self, host):
         super().__init__()
         self._installed = host.once(_find)
-        self.services = (base.unit(host, self._installed.master, "dovecot"),)
+        self.master = self._installed.master
+        self.services = (base.unit(host, self.master, "dovecot"),)
         done = self._installed.doveconf(host, "-n", "-x")
         if done.status:
             raise base.Rejected(f"Dovecot refuses its configuration as it is: {_sentence(done.words)}")

@@ -103,7 +103,8 @@ class Nginx(base.Server):
         self.files = {path: text.encode(file.source) for path, file in self._tree.files.items()}
         self.changed_at = max(host.changed_at(path) for path in [*self._tree.names, *self._tree.folders])
         self.serving = _serving(host, found.master, self.changed_at, reading)
-        self.services = (base.unit(host, found.master, "nginx"),)
+        self.master = found.master
+        self.services = (base.unit(host, self.master, "nginx"),)
         self._all = _mail_servers(self._tree)
         self._imap = _imap_servers(self._all)
         self.values = {name: self._value(name) for name in self.terms}

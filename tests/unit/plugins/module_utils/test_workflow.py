@@ -59,6 +59,7 @@ class Machine(FakeHost):
             {**nginx_answers(), **backend, "systemctl restart": self.restart, "journalctl": (0, "its\nlast words")},
             **other,
         )
+        self.units = {100: "nginx", 300: "cyrus-imapd" if cyrus else "dovecot"}
         self.now = 1000.0
         self.restarts = []
         self.refused = ()
@@ -518,6 +519,20 @@ def test_the_unit_that_nginx_really_runs_in_is_the_one_that_is_restarted():
     assert converge(machine)["services"] == ["mail-front"]
     restarted(machine, services=["mail-front"])
     assert machine.restarts == ["mail-front"]
+
+
+@pytest.mark.parametrize("unit", [None, "ssh"])
+def test_a_server_that_the_unit_did_not_start_is_not_restarted_with_it(unit):
+    machine = Machine()
+    machine.units = {100: unit}
+    machine.answers = {"show MainPID": (0, "0"), **machine.answers}
+    assert converge(machine)["services"] == ["nginx"]
+    result, greeting = restarted(machine)
+    assert result.startswith("Nothing was restarted: nginx (process 100) was not started by nginx.service")
+    assert machine.restarts == [] and greeting.asked == [] and machine.files[SETTINGS] == NEW
+    # Whoever has no control groups to see still has systemd's word.
+    machine.answers = {"show MainPID nginx.service": (0, "100"), **machine.answers}
+    assert restarted(machine)[0] == {"changed": True, "services": ["nginx"]}
 
 
 def test_one_run_at_a_time_restarts():
