@@ -175,7 +175,7 @@ drift:
   type: list
   elements: dict
 changes:
-  description: The lines that were changed or added, or would be in check mode.
+  description: The lines that were changed or added, or would be in check mode, with their numbers after the change.
   returned: success, and when a value cannot be enforced
   type: list
   elements: dict

@@ -93,7 +93,7 @@ class Edit(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One line that an Edit replaces or adds: ``before`` is None for an added one."""
+    """One line that an Edit replaces or adds: ``line`` is its number afterwards, ``before`` None for an added one."""
 
     file: str
     line: int

@@ -160,42 +160,42 @@ class Nginx(base.Server):
     def edited(self, edits):
         splices = {}
         for edit in edits:
-            path, splice = self._splice(edit)
-            splices.setdefault(path, set()).add(splice)
+            path, splice, directive = self._splice(edit)
+            splices.setdefault(path, {})[splice] = directive
         files = {}
         changes = []
         for path, wanted in splices.items():
             source = self._tree.files[path].source
-            files[path] = text.encode(text.splice(source, wanted))
-            for splice in sorted(wanted):
-                line = text.line_number(source, splice.start)
-                before = source[splice.start : splice.end].strip() or None
-                changes.append(
-                    base.Change(
-                        path,
-                        line + (before is None and splice.text.startswith(("\n", "\r"))),
-                        before,
-                        splice.text.strip(),
-                    )
-                )
+            result = text.splice(source, wanted)
+            files[path] = text.encode(result)
+            for splice, offset in text.landed(wanted):
+                directive = wanted[splice]
+                if directive is None:
+                    line = text.line_number(result, offset) + splice.text.startswith(("\n", "\r"))
+                    changes.append(base.Change(path, line, None, splice.text.strip()))
+                else:
+                    line = text.line_number(result, directive.start + offset - splice.start)
+                    before = source[directive.start : directive.end]
+                    after = source[directive.start : splice.start] + splice.text + source[splice.end : directive.end]
+                    changes.append(base.Change(path, line, before, after))
         return files, changes
 
     def _splice(self, edit):
-        """Return ``(path, Splice)`` that makes ``edit``."""
+        """Return ``(path, Splice, directive)`` that makes ``edit``; there is no directive where one is added."""
         name = self.terms[edit.setting].option
         statement = f"{name} {edit.value}s;"
         server = edit.place.handle
         found = server.in_force(name)
         if found is not None and self._only_imap_obeys(found.directive, name):
-            return found.file.path, text.Splice(found.directive.start, found.directive.end, statement)
+            return found.file.path, text.Splice(*found.directive.argument_spans[0], f"{edit.value}s"), found.directive
         if server.own(name) is not None:
             raise HostError(
                 f"Nothing was changed, because the {name} at {found.file.path}:{found.file.line(found.directive)} counts "
                 "for something else as well; write one into each server block for IMAP and run again."
             )
         if found is None and self._only_imap_inherits(name):
-            return self._added(server.outer, name, statement)
-        return self._added(server, name, statement)
+            return (*self._added(server.outer, statement), None)
+        return (*self._added(server, statement), None)
 
     def _only_imap_inherits(self, name):
         """Whether each mail server without a ``name`` directive of its own is one for IMAP."""
@@ -208,7 +208,7 @@ class Nginx(base.Server):
             blocks.append(self._imap[0].outer.found.directive)
         return all(around and around[-1] in blocks for around in self._tree.uses(directive))
 
-    def _added(self, block, name, statement):
+    def _added(self, block, statement):
         """Return ``(path, Splice)`` that adds ``statement``: beside the other time-out, or in the file kept for it, or
         first in ``block``.
         """

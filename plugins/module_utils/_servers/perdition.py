@@ -239,9 +239,10 @@ class Perdition(base.Server):
         files = {}
         changes = []
         for file, wanted in splices.items():
-            files[file.path] = text.encode(text.splice(file.source, wanted))
-            for splice in sorted(wanted):
-                line = text.line_number(file.source, splice.start)
+            result = text.splice(file.source, wanted)
+            files[file.path] = text.encode(result)
+            for splice, offset in text.landed(wanted):
+                line = text.line_number(result, offset)
                 start = file.source.rfind("\n", 0, splice.start) + 1
                 end = (file.source.find("\n", splice.end) + 1 or len(file.source) + 1) - 1
                 before = file.source[start:end] if splice.start < splice.end else None

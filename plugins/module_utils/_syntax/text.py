@@ -95,3 +95,11 @@ def splice(source, splices):
     for change in sorted(splices, reverse=True):
         source = source[: change.start] + change.text + source[change.end :]
     return source
+
+
+def landed(splices):
+    """Yield ``(Splice, offset)`` for each of ``splices`` in order: the offset that it starts at once all are done."""
+    shift = 0
+    for change in sorted(splices):
+        yield change, change.start + shift
+        shift += len(change.text) - (change.end - change.start)

@@ -498,11 +498,28 @@ def test_a_value_is_edited_where_it_is_in_force_and_nothing_else_changes():
     machine, changes = edited(
         "mail { include mailops-imap/settings.conf; server { listen 143; } }", {SETTINGS: settings}
     )
-    assert machine.files[SETTINGS] == b"# Kept.\r\ntimeout 5s; # why\r\nproxy_timeout 7s;"
+    assert machine.files[SETTINGS] == b"# Kept.\r\ntimeout\t5s ; # why\r\nproxy_timeout 7s;"
     assert [tuple(change) for change in changes] == [
-        (SETTINGS, 2, "timeout\t60s ;", "timeout 5s;"),
+        (SETTINGS, 2, "timeout\t60s ;", "timeout\t5s ;"),
         (SETTINGS, 3, "proxy_timeout 24h;", "proxy_timeout 7s;"),
     ]
+
+
+def test_comments_within_a_directive_stay():
+    main = "mail { server { listen 143; proxy_timeout 7s; timeout # why\n# therefore\n90 # so\n; } }"
+    machine, changes = edited(main)
+    assert machine.files[NGINX_MAIN] == (
+        b"mail { server { listen 143; proxy_timeout 7s; timeout # why\n# therefore\n5s # so\n; } }"
+    )
+    assert [(change.line, change.after) for change in changes] == [(1, "timeout # why\n# therefore\n5s # so\n;")]
+
+
+def test_changes_have_the_numbers_of_the_lines_afterwards():
+    main = "mail {\n    timeout 60s;\n    server {\n        listen 143;\n    }\n    server { listen 110; }\n}\n"
+    machine, changes = edited(main)
+    lines = machine.files[NGINX_MAIN].decode().splitlines()
+    assert len(changes) == 2
+    assert [lines[change.line - 1].strip() for change in changes] == [change.after for change in changes]
 
 
 def test_only_the_value_that_is_off_is_edited():
