@@ -205,7 +205,7 @@ def test_where_nobody_answers_for_the_services_it_is_told_how_to_go_on():
         with exchange() as other:
             nobody = other.port
         sentence = failing(server, services_port=nobody)
-        assert f"set look_at_services to false in the option exchange" in sentence
+        assert "set look_at_services to false in the option exchange" in sentence
         assert sentence.endswith(
             f"http://127.0.0.1:{nobody}/wsman cannot be reached; check the name, the port, and the firewall between."
         )

@@ -259,7 +259,8 @@ def _one(session, cmdlet, parameters):
 
 
 def _text(wire):
-    return wire.text if isinstance(wire, Bag) else wire
+    text = wire.text if isinstance(wire, Bag) else wire
+    return text if isinstance(text, str) else None
 
 
 def _kind(name):
@@ -279,7 +280,7 @@ def _canonical(settings, version):
             continue
         try:
             values[name] = _values.read(row.kind, settings[row.parameter], row.choices)
-        except (ValueError, TypeError) as problem:
+        except (ValueError, TypeError, OverflowError) as problem:
             unread[name] = f"{row.parameter}: {problem}"
     return values, unread
 

@@ -49,7 +49,14 @@ class Service(NamedTuple):
 
 
 def observe(session):
-    """Return a Service for each one that exists, in the order of SERVICES."""
+    """Return a Service for each one that exists, in the order of SERVICES. Raises ExchangeError."""
+    try:
+        return _observe(session)
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        raise ExchangeError(f"What Windows says of the IMAP4 services is not understood: {problem!r}.") from None
+
+
+def _observe(session):
     names = " OR ".join(f"Name = '{name}'" for name in SERVICES)
     rows = _query(session, f"SELECT Name, State, ProcessId, SystemName FROM Win32_Service WHERE {names}")
     processes = [int(row["ProcessId"]) for row in rows if row.get("ProcessId")]
@@ -109,7 +116,14 @@ def instant(wire, utc=False):
 
     ``utc`` is true for a time that is known to be in UTC even where it does not say so.
     """
-    text = str(wire or "").strip()
+    try:
+        return _instant(str(wire or "").strip(), utc)
+    except ValueError:
+        # Of the form of a time, but with a 13th month or the like.
+        return None
+
+
+def _instant(text, utc):
     match = _WMI_TIME.fullmatch(text)
     if match:
         zone = timezone(timedelta(minutes=int(match.group(3))))

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.mailops.imap.plugins.plugin_utils._exchange import _route, _services
+from ansible_collections.mailops.imap.plugins.plugin_utils._exchange import _parameters, _route, _services
+from ansible_collections.mailops.imap.plugins.plugin_utils._exchange._clixml import Bag
 from ansible_collections.mailops.imap.plugins.plugin_utils._exchange._session import ExchangeError, Refused
 from ansible_collections.mailops.imap.tests.unit.plugins.plugin_utils.fake_exchange import (
     AFTER,
@@ -217,6 +218,15 @@ def test_looking_leaves_out_what_is_not_understood_and_says_so():
     ]
 
 
+@pytest.mark.parametrize("wire", [float("inf"), float("nan"), [None], {"a": 1}, b"x", Bag("x", {"Value": Bag(None, {})})])
+def test_whatever_a_property_holds_is_never_more_than_not_understood(wire):
+    for row in _parameters.PARAMETERS.values():
+        exchange = FakeExchange(**{row.parameter: wire})
+        assert _route.look(exchange.access())["settings"]
+    with pytest.raises(ExchangeError, match="does not say which server it speaks of; name it with the option identity"):
+        _route.look(FakeExchange(Server=7).access())
+
+
 def test_what_is_not_understood_after_it_was_set_is_told_as_that():
     exchange = FakeExchange()
     invoke = exchange.invoke
@@ -388,6 +398,8 @@ def test_a_second_run_where_services_may_not_be_looked_at_says_since_when_a_rest
         ("", None),
         (None, None),
         ("1/2/2026 12:00:00 PM", None),
+        ("20261301120000.000000+000", None),
+        ("2026-13-01T12:00:00Z", None),
     ],
 )
 def test_times_on_the_wire(wire, expected):
@@ -396,6 +408,15 @@ def test_times_on_the_wire(wire, expected):
 
 def test_a_time_that_is_utc_by_name_needs_no_zone():
     assert _services.instant("2026-01-02T12:00:00", utc=True) == datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("rows", [["text"], [Bag(None, {"State": "Running"})], [Bag(None, {"Name": "x", "ProcessId": "many"})]])
+def test_services_that_are_told_in_another_way_are_a_sentence_and_nothing_is_set(rows):
+    exchange = FakeExchange()
+    exchange.rows = lambda query: rows
+    with pytest.raises(ExchangeError, match="What Windows says of the IMAP4 services is not understood: "):
+        _route.converge(exchange.access(), {"max_connections": 5})
+    assert exchange.did("Set-ImapSettings") == []
 
 
 # looking and restarting
