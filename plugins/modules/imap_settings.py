@@ -190,7 +190,9 @@ restart_required:
   returned: success, and when a value cannot be enforced
   type: bool
 services:
-  description: The services to restart, in this order.
+  description:
+    - The services to restart, in this order.
+    - On Exchange those that run, or, with O(exchange.look_at_services=false), those that its version has.
   returned: success, and when a value cannot be enforced
   type: list
   elements: str

@@ -358,6 +358,15 @@ def test_a_page_of_the_web_server(status, words, page):
         assert words in failing(server)
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirection_is_told_and_nobody_logs_in_there(status):
+    with exchange() as server, exchange() as other:
+        elsewhere = f"http://localhost:{other.port}/PowerShell"
+        vars(server.faults).update(drop_after=0, instead=(status, elsewhere.encode()))
+        assert f"redirects to {elsewhere}, which is not followed; take this path out of the redirection" in failing(server)
+        assert other.logins == [] and other.shells_created == 0
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_busy_server(status):
     with exchange() as server:

@@ -16,7 +16,7 @@ class Faults:
     drop_after: so many further WSMan messages are answered, then connections are cut instead of an answer.
     drops: how many messages are cut so; all further ones, if None.
     drop_before: True cuts before a message is carried out, False afterwards, so that only its answer is lost.
-    instead: (HTTP status, body), unencrypted, in place of each cut.
+    instead: (HTTP status, body), unencrypted, in place of each cut; the body of a redirection is where it leads.
     cut: connections are cut instead of every answer, those to messages that are being carried out included.
     delay: seconds that every WSMan message waits for its answer.
     cmdlet_delay: seconds that each cmdlet takes, during which the client polls.

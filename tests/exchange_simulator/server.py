@@ -158,7 +158,8 @@ class Handler(BaseHTTPRequestHandler):
     def _cut(self):
         if self.server.simulator.faults.instead:
             status, body = self.server.simulator.faults.instead
-            return self._reply(status, content_type="text/html", body=body)
+            headers = [("Location", body.decode())] if status in (301, 302, 307, 308) else []
+            return self._reply(status, headers, "text/html", body)
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.connection.shutdown(2)

@@ -148,6 +148,7 @@ def _open_with(endpoint, connect, make_pool):
         operation_timeout=endpoint.operation_timeout,
         **{**endpoint.extra, **_unencrypted(endpoint, auth)},
     )
+    _follow_no_redirection(connection.transport)
     pool = make_pool(connection, configuration_name=endpoint.configuration)
     try:
         pool.open()
@@ -157,6 +158,18 @@ def _open_with(endpoint, connect, make_pool):
         _close(connection, pool)
         raise
     return connection, pool
+
+
+def _follow_no_redirection(transport):
+    """Make the sessions of a pypsrp transport stay at their host: they would log in wherever they are sent."""
+    build = transport._build_session
+
+    def build_staying():
+        session = build()
+        session.max_redirects = 0
+        return session
+
+    transport._build_session = build_staying
 
 
 def _answer_is_missing(problem):
@@ -341,6 +354,12 @@ def sentence(problem, endpoint, when):
         return _fault(problem, url, user, endpoint, when)
     if isinstance(problem, (exceptions.InvalidRunspacePoolStateError, exceptions.InvalidPipelineStateError)):
         return _lost(url, when)
+    if isinstance(problem, requests.exceptions.TooManyRedirects):
+        where = problem.response.headers.get("Location") if problem.response is not None else None
+        return (
+            f"{url} redirects to {where or 'another address'}, which is not followed; take this path out of the "
+            "redirection on the server, or set protocol, host, port and path to where PowerShell is."
+        )
     if isinstance(problem, requests.exceptions.RequestException):
         return f"{url} cannot be asked {when}: {words}"
     if isinstance(problem, exceptions.InvalidPSRPOperation):

@@ -46,7 +46,7 @@ class Wire:
     def connect(self, host, **options):
         self.tried.append(options["auth"])
         self.options = options
-        transport = SimpleNamespace(session="lost", encryption="lost")
+        transport = SimpleNamespace(session="lost", encryption="lost", _build_session=SimpleNamespace)
         return SimpleNamespace(transport=transport, close=lambda: self.closed.append("connection"))
 
     def make_pool(self, connection, configuration_name):
