@@ -107,9 +107,16 @@ def up_to_date(server):
     return serving is not None and not serving.doubtful and server.changed_at <= serving.since
 
 
-def effective(chain):
-    """Return setting name to the value that is in force along ``chain``, for the settings that it has."""
-    found = {name: [server.values[name].effective for server in counting(chain, name)] for name in SETTINGS}
+def effective(chain, desired):
+    """Return setting name to the value that is in force along ``chain``, for the settings that it has; one that follows
+    another takes what is ``desired`` for that.
+    """
+    found = {
+        name: [
+            desired.get(server.values[name].follows, server.values[name].effective) for server in counting(chain, name)
+        ]
+        for name in SETTINGS
+    }
     return {name: least(values) for name, values in found.items() if values}
 
 

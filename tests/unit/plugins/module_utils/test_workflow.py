@@ -569,6 +569,13 @@ def test_swapped_values_are_told_when_only_one_of_them_is_asked_for():
     assert not any("probably swapped" in warning for warning in converge(machine, {AUTHENTICATED: 60})["warnings"])
 
 
+def test_a_value_that_follows_another_is_not_taken_for_swapped():
+    services = 'SERVICES {\n imap cmd="imapd" listen="imap"\n}\n'
+    machine = FakeHost({IMAPD_CONF: "timeout: 90m\n", CYRUS_CONF: services}, CYRUS_PROGRAMS, answers=cyrus_answers())
+    assert not any("swapped" in warning for warning in converge(machine, {AUTHENTICATED: 2400})["warnings"])
+    assert machine.files[IMAPD_CONF] == b"timeout: 2400s\n"
+
+
 def test_a_fresh_host_in_check_mode_gets_the_advice_too():
     result = converge(FakeHost(), {AUTHENTICATED: 5}, check_mode=True)
     assert any("RFC 2177" in warning for warning in result["warnings"])
