@@ -463,7 +463,8 @@ class _Reading:
             if ours is not None and _value(name, ours, self.tree.version) == _value(name, meaning, self.tree.version):
                 return None
         where = f"{assignment.file.path}:{assignment.line}" if assignment else self.tree.main
-        self.problems.append(f'{where} seems to say {key} = {ours}, but doveconf says "{theirs}"')
+        says = "nothing" if ours is None else text.quoted(ours)
+        self.problems.append(f"{where} seems to say {key} = {says}, but doveconf says {text.quoted(theirs)}")
         return self.problems[-1]
 
     def _service(self, service):
@@ -494,7 +495,7 @@ class _Reading:
             written = self.tree.expanded(assignment, lambda other: self._defaults.get((other,)))
             value = _number(written)
             if value is None:
-                raise _not_understood(assignment, path[-1], written)
+                raise _not_understood(assignment, path[-1], assignment.setting.value if written is None else written)
             return value
 
         processes = number("service", service, "process_limit") or number("default_process_limit")
@@ -538,9 +539,9 @@ def _comes_before(tree, headers, assignment):
 
 def _not_understood(assignment, key, written):
     where = f"{assignment.file.path}:{assignment.line}: " if assignment else ""
-    if written and ("%{" in written or "$ENV:" in written):
+    if "%{" in written or "$ENV:" in written:
         return text.SyntaxProblem(f"{where}expected a value for {key} without variables, not {text.quoted(written)}.")
-    return text.SyntaxProblem(f"{where}expected a value for {key} that Dovecot takes, not {text.quoted(written or '')}.")
+    return text.SyntaxProblem(f"{where}expected a value for {key} that Dovecot takes, not {text.quoted(written)}.")
 
 
 def _number(written):
@@ -592,10 +593,15 @@ def _written(edit, version):
 def _changes(path, before, after):
     """Return a Change for each line of ``after`` that ``before`` does not have in that place."""
     before, after = before.splitlines(), after.splitlines()
+    # What is the same before the first change and after the last would take difflib long where lines are repeated.
+    head = len(os.path.commonprefix([before, after]))
+    tail = len(os.path.commonprefix([before[head:][::-1], after[head:][::-1]]))
+    middles = before[head : len(before) - tail], after[head : len(after) - tail]
     changes = []
-    for kind, begin, end, first, last in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+    for kind, *offsets in difflib.SequenceMatcher(None, *middles, autojunk=False).get_opcodes():
         if kind == "equal":
             continue
+        begin, end, first, last = (head + offset for offset in offsets)
         old = " ".join(line.strip() for line in before[begin:end]) or None
         for number in range(first, last):
             changes.append(base.Change(path, number + 1, old if number == first else None, after[number].strip()))

@@ -494,7 +494,7 @@ class Tree:
         blocks without a name that stand for themselves (``passdb {`` of 2.3), nor for the ``key { name = yes }`` lists
         of 2.4, which add up. Raises SyntaxProblem where a ``group`` of 2.4 holds the setting.
         """
-        return self._strongest(path, protocol, ())
+        return self._strongest(path, protocol).get(())
 
     def exceptions(self, path, protocol=None):
         """Return the Assignments that some clients get instead of in_force(): one for each set of clients, in reading
@@ -503,27 +503,27 @@ class Tree:
         2.3 gives a client no settings at all, with "Conflict in setting", where a filter for clients and another for a
         protocol both hold one (measured with 2.3.19.1, which does not notice it before).
         """
-        general = self.in_force(path, protocol)
-        same = [assignment for assignment in self.assignments if assignment.path == tuple(path)]
-        clients = dict.fromkeys(assignment.clients for assignment in same if assignment.clients)
-        found = filter(None, [self._strongest(path, protocol, which) for which in clients])
+        strongest = self._strongest(path, protocol)
+        general = strongest.pop((), None)
+        found = filter(None, strongest.values())
         return [assignment for assignment in found if general is None or assignment.rank > general.rank]
 
-    def _strongest(self, path, protocol, clients):
-        strongest = None
+    def _strongest(self, path, protocol):
+        """Return ``clients`` to the Assignment of the highest rank for them, or None, in reading order."""
+        strongest = {}
         for assignment in self.assignments:
             if assignment.path != tuple(path):
                 continue
             if assignment.group:
                 raise assignment.file.problem(assignment.setting.start, f"{assignment.setting.key} outside of a group")
-            if assignment.clients == clients and assignment.serves(protocol):
-                if strongest is None or assignment.rank >= strongest.rank:
-                    strongest = assignment
+            known = strongest.setdefault(assignment.clients)
+            if assignment.serves(protocol) and (known is None or assignment.rank >= known.rank):
+                strongest[assignment.clients] = assignment
         return strongest
 
-    def expanded(self, assignment, default):
+    def expanded(self, assignment, default, deepest=100):
         """Return the value of ``assignment`` with its variables expanded, or None where the configuration alone does
-        not tell it.
+        not tell it, or where more than ``deepest`` variables stand for each other.
 
         ``default(key)`` returns the text of the compiled-in value of a setting, or None. 2.3 writes ``$key``, and 2.4
         ``$SET:key`` (config_write_keyvariable()).
@@ -539,7 +539,7 @@ class Tree:
             if word.startswith("$ENV:"):
                 word = None
             elif word.startswith(mark):
-                word = self._variable(word[len(mark) :], assignment, default)
+                word = self._variable(word[len(mark) :], assignment, default, deepest - 1) if deepest else None
             if word is None:
                 return None
             words.append(word)
@@ -555,7 +555,7 @@ class Tree:
     def _mark(self):
         return "$SET:" if self.version == "2.4" else "$"
 
-    def _variable(self, key, assignment, default):
+    def _variable(self, key, assignment, default, deepest):
         """Return the value of the setting ``key`` where ``assignment`` is read.
 
         Dovecot looks only into the filter that the assignment is in, unless the setting extends itself: then also into
@@ -570,7 +570,7 @@ class Tree:
                 path = (*_sections(blocks), *_words(key, blocks, self.version))
             for earlier in reversed(before):
                 if earlier.path == path and earlier.filter == filters:
-                    return self.expanded(earlier, default)
+                    return self.expanded(earlier, default, deepest)
             if not blocks or key != assignment.setting.key:
                 return default(key)
             blocks.pop()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import hypothesis
 import pytest
@@ -323,6 +324,14 @@ def test_in_force_2_3():
     assert value(found.in_force(("imap_logout_format",))) == "don't # no comment, since nothing closes the quote"
     assert value(found.in_force(("login_greeting",))) == 'It\'s "ready" # no comment'
     assert found.expanded(found.in_force(("mail_plugins",), "imap"), {"mail_plugins": ""}.get) == " quota"
+
+
+def test_very_many_blocks_take_no_longer():
+    blocks = [f"remote 10.{number}.0.0/16 {{\n  a = {number}\n}}\n" for number in range(10000)]
+    found = tree("".join(blocks))
+    began = time.monotonic()
+    assert [value(each) for each in found.exceptions(("a",))] == [str(number) for number in range(10000)]
+    assert time.monotonic() - began < 5
 
 
 def test_in_force_2_4():
