@@ -494,7 +494,10 @@ def _set(session, seen, wrong):
     parameters = {row.parameter: _values.write(row.kind, wrong[name]) for name, row in rows.items()}
     try:
         answer = session.invoke("Set-ImapSettings", Server=seen.server, **parameters)
-    except Refused:
+    except Refused as problem:
+        made = _made(session, seen, wrong)
+        if made:
+            raise Changed(f"{' and '.join(made)} of {seen.server} changed although {problem}") from None
         raise
     except ExchangeError as problem:
         raise Changed(
@@ -517,3 +520,12 @@ def _set(session, seen, wrong):
         warned = f"; it warned: {' and '.join(answer.warnings)}" if answer.warnings else "."
         raise Changed(f"{seen.server} does not obey: {'; '.join(ignored)}{warned}")
     return answer.warnings
+
+
+def _made(session, seen, wrong):
+    """Return the names of ``wrong`` whose values a Set-ImapSettings that failed has changed, as far as can be seen."""
+    try:
+        values, dummy = _canonical(_one(session, "Get-ImapSettings", {"Server": seen.server}), seen.version)
+    except ExchangeError:
+        return []
+    return [name for name in wrong if name in values and not _values.same(_kind(name), values[name], seen.values[name])]

@@ -143,6 +143,24 @@ def test_the_servers_own_words_come_through():
     assert exchange.open == 0 and failure.value.changed is False
 
 
+def test_an_error_beside_a_change_does_not_hide_the_change():
+    exchange = FakeExchange()
+    invoke = exchange.invoke
+
+    def failing(cmdlet, **parameters):
+        answer = invoke(cmdlet, **parameters)
+        if cmdlet == "Set-ImapSettings":
+            raise Refused('Set-ImapSettings was refused: "The event log is full."')
+        return answer
+
+    exchange.invoke = failing
+    with pytest.raises(ExchangeError) as failure:
+        _route.converge(exchange.access(), {"max_connections": 5})
+    assert failure.value.changed and str(failure.value) == (
+        'max_connections of EX01 changed although Set-ImapSettings was refused: "The event log is full."'
+    )
+
+
 def lost_after(exchange, cmdlet, count=1):
     """Lose the session after ``count`` calls of ``cmdlet``, which still does what it does."""
     invoke = exchange.invoke
