@@ -33,6 +33,8 @@ _DEFAULTS = {"authenticated_connection_timeout": 86400, "pre_authenticated_conne
 _PROTOCOLS = {143: "imap", 993: "imap", 110: "pop3", 995: "pop3", 25: "smtp", 465: "smtp", 587: "smtp"}
 #: The longest that nginx's timers take in this collection: a signed 32-bit number of milliseconds.
 _LONGEST = 2147483
+#: Seconds within which a start or reload has started all its workers.
+_TOGETHER = 1
 _LISTEN = re.compile(r"(?:(\[[^\]]*\]|[^:\[\]]*):)?([0-9]+)(?:-[0-9]+)?")
 _STAMP = re.compile(r"^[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:]{8} (\[[a-z]+\]) [0-9]+#[0-9]+: (?:\*[0-9]+ )?|^nginx: (?=\[)")
 
@@ -383,7 +385,7 @@ def _serving(host, master, changed_at, reading):
 
     A reload starts new workers and retitles the old ones; the oldest of the new ones counts, because a worker that
     crashed is replaced without reading the configuration again (src/os/unix/ngx_process_cycle.c of nginx 1.22.1). A
-    worker without another may be such a replacement.
+    worker without another may be such a replacement, and so may the oldest of workers that did not start together.
 
     The master reads the configuration before it starts workers, and not before it was started itself. ``reading`` is how
     many seconds nginx took just now to start, read it and end; that and two ticks of the kernel's clock are allowed for.
@@ -396,7 +398,8 @@ def _serving(host, master, changed_at, reading):
     if not workers:
         return None
     oldest = min(workers, key=lambda process: (process.started, process.pid))
-    doubtful = len(workers) == 1 and master.started < changed_at
+    together = len(workers) > 1 and max(process.started for process in workers) - oldest.started <= _TOGETHER
+    doubtful = not together and master.started < changed_at
     since = max(master.started, oldest.started - reading - 0.02)
     return base.Serving(since, oldest.identity, doubtful)
 

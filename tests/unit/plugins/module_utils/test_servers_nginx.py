@@ -275,6 +275,19 @@ def test_a_lone_worker_may_have_replaced_one_that_crashed():
     assert running(machine)[PRE_AUTHENTICATED] == (5,)
 
 
+@pytest.mark.parametrize(("second", "expected"), [(2000.9, (5,)), (2001.1, None)])
+def test_workers_that_did_not_start_together_may_all_have_replaced_others(second, expected):
+    first = nginx_processes(2000, workers=1, master_started=1000)
+    machine = host(
+        "mail { timeout 5s; server { listen 143; } }",
+        processes=[*first, process(200, "nginx: worker process", second, 100, "nginx")],
+    )
+    machine.ctimes = {NGINX_MAIN: 1500}
+    assert running(machine)[PRE_AUTHENTICATED] == expected
+    machine.ctimes = {NGINX_MAIN: 500}
+    assert running(machine)[PRE_AUTHENTICATED] == (5,)
+
+
 def test_a_process_that_was_seen_keeps_what_it_had():
     machine = host("mail { timeout 5s; server { listen 143; } }")
     machine.ctimes = {NGINX_MAIN: 1500}
