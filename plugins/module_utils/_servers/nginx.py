@@ -222,9 +222,9 @@ class Nginx(base.Server):
             for path in self._tree.included(directive):
                 file = self._tree.files[path]
                 if not file.directives and not self._tree.is_pattern(directive) and self._tree.inclusions(path) == 1:
-                    end = len(file.source)
-                    lead = "" if not end or file.source.endswith("\n") else text.newline(file.source)
-                    return path, text.Splice(end, end, f"{lead}{statement}{text.newline(file.source)}")
+                    end, newline = len(file.source), text.newline(file.source)
+                    whole = not end or file.source.endswith("\n")
+                    return path, text.Splice(end, end, statement + newline if whole else newline + statement)
         return block.found.file.path, _first_in(block.found, statement)
 
 

@@ -588,8 +588,10 @@ def test_an_empty_file_that_is_included_for_the_purpose_is_filled(settings):
     assert machine.files[NGINX_MAIN].decode() == main
     content = machine.files[SETTINGS].decode()
     assert content.startswith(settings)
-    assert sorted(content[len(settings) :].split()) == ["5s;", "7s;", "proxy_timeout", "timeout"]
-    assert content.endswith("\n")
+    added = content[len(settings) :]
+    assert sorted(added.split()) == ["5s;", "7s;", "proxy_timeout", "timeout"]
+    assert "\n\n" not in added
+    assert content.endswith("\n") == (settings[-1:] in ("", "\n"))
 
 
 @pytest.mark.parametrize(
