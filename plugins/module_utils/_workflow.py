@@ -72,7 +72,7 @@ def _converge(host, desired, server_type, keep_going, check_mode):
         picture = _convergence.compare(chain, desired, record.servers, record.applied)
         result = _result(chain, picture)
         result["warnings"] = _contract.advice(desired, _convergence.effective(chain, desired), bool(chain[0].backends))
-        result["warnings"] += [*picture.remarks, *_chain.ways_past(host, chain)]
+        result["warnings"] += [*dict.fromkeys(picture.remarks), *_chain.ways_past(host, chain)]
         result["changed"] = bool(picture.edits or picture.restart)
         result["diff"] = {
             "before": {

@@ -242,13 +242,16 @@ class Perdition(base.Server):
             result = text.splice(file.source, wanted)
             files[file.path] = text.encode(result)
             for splice, offset in text.landed(wanted):
-                line = text.line_number(result, offset)
+                statement = splice.text.lstrip("\r\n")
+                line = text.line_number(result, offset + len(splice.text) - len(statement))
+                if statement.endswith("\n"):
+                    changes.append(base.Change(file.path, line, None, statement.strip()))
+                    continue
                 start = file.source.rfind("\n", 0, splice.start) + 1
                 end = (file.source.find("\n", splice.end) + 1 or len(file.source) + 1) - 1
-                before = file.source[start:end] if splice.start < splice.end else None
+                before = file.source[start:end]
                 after = file.source[start : splice.start] + splice.text + file.source[splice.end : end]
-                added = splice.start == splice.end and splice.text[:1] in ("\r", "\n")
-                changes.append(base.Change(file.path, line + added, before and before.strip(), after.strip()))
+                changes.append(base.Change(file.path, line, before.strip(), after.strip()))
         return files, changes
 
     def check(self, host, files):

@@ -8,7 +8,7 @@ import os.path
 
 import pytest
 
-from ansible_collections.mailops.imap.plugins.module_utils import _chain, _convergence
+from ansible_collections.mailops.imap.plugins.module_utils import _chain, _convergence, _workflow
 from ansible_collections.mailops.imap.plugins.module_utils._host import HostError
 from ansible_collections.mailops.imap.plugins.module_utils._servers.base import Edit, Endpoint, Rejected
 from ansible_collections.mailops.imap.plugins.module_utils._servers.perdition import Perdition
@@ -256,6 +256,13 @@ def test_changes_tell_lines():
     assert added == [(MAIN, 3, None, "authenticate_timeout 8")]
 
 
+def test_a_line_that_is_added_after_a_comment_without_an_end_is_told_alone():
+    machine = host("timeout 8\n# the end")
+    picture = converged(machine, pre_authenticated_connection_timeout=5)
+    assert machine.files[MAIN] == b"timeout 8\n# the end\nauthenticate_timeout 5\n"
+    assert [tuple(change) for change in picture.made] == [(MAIN, 3, None, "authenticate_timeout 5")]
+
+
 def test_a_flag_over_a_line_in_the_file_is_an_override():
     picture = converged(host("timeout 600\n", ONLY + "FLAGS='-t 5'\n"), authenticated_connection_timeout=600)
     entry = picture.settings[AUTHENTICATED]
@@ -281,6 +288,13 @@ def test_who_else_takes_the_value_is_told():
 
 
 # checking
+
+
+def test_what_is_to_be_known_of_both_time_outs_is_told_once():
+    machine = host("timeout 8\nauthenticate_timeout 6\n", ONLY + "POP3=yes\n")
+    result = _workflow.converge(machine, {AUTHENTICATED: 9, PRE_AUTHENTICATED: 7}, "perdition", False, check_mode=True)
+    shared = [warning for warning in result["warnings"] if "counts for perdition.pop3 as well" in warning]
+    assert len(shared) == 1
 
 
 def test_perdition_reads_a_copy_before_it_counts():
