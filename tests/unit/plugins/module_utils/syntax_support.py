@@ -19,12 +19,16 @@ import csv
 import fnmatch
 import io
 import os
+import re
 import shlex
 import subprocess
 import tarfile
 from pathlib import Path, PurePosixPath
 
 import pytest
+
+#: Marks of templates in the corpus, of which a program makes configurations: Jinja, ERB, sed, autoconf, Python, Zimbra.
+TEMPLATE = re.compile("{%|{{|<%|%%|@[A-Z_]+@|{[A-Z_]+}|!{")
 
 OWN_FILES = Path(__file__).resolve().parents[2] / "files"
 

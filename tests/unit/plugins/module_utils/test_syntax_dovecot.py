@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.mailops.imap.plugins.module_utils._syntax import dovecot, text
 from ansible_collections.mailops.imap.tests.unit.plugins.module_utils.syntax_support import (
+    TEMPLATE,
     Folder,
     changed_lines,
     corpus,
@@ -439,7 +440,7 @@ def test_real_files(path):
     try:
         file = dovecot.File("/x", source, version)
     except text.SyntaxProblem as problem:
-        assert "{%" in source, problem
+        assert TEMPLATE.search(source), problem
         return
     assert text.encode(text.splice(source, [])) == content
     found = [statement for statement in file.statements if isinstance(statement, dovecot.Setting)]

@@ -18,8 +18,10 @@ from ansible_collections.mailops.imap.plugins.module_utils._syntax import (
     sections,
     shell,
     text,
+    words,
 )
 from ansible_collections.mailops.imap.tests.unit.plugins.module_utils.syntax_support import (
+    TEMPLATE,
     changed_lines,
     corpus,
     corpus_kinds,
@@ -33,6 +35,7 @@ READERS = {
     "cyrus-master": sections.File,
     "dovecot": dovecot.File,
     "nginx-mail": nginx.File,
+    "perdition": words.File,
 }
 
 
@@ -51,7 +54,7 @@ def test_every_kind_of_file_has_a_reader(kind):
     assert kind in READERS
 
 
-@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("kind", corpus_kinds() or READERS)
 def test_what_cannot_be_read_is_a_template_and_is_refused_with_file_line_and_expectation(kind):
     """A template's own marks stand on the line that is refused."""
     counts = {"read": 0, "refused": 0}
@@ -65,7 +68,7 @@ def test_what_cannot_be_read_is_a_template_and_is_refused_with_file_line_and_exp
         except text.SyntaxProblem as problem:
             place = re.match(re.escape(str(path)) + ":([0-9]+): expected .", str(problem))
             assert place, problem
-            assert re.search("{%|{{", source.split("\n")[int(place.group(1)) - 1]), problem
+            assert TEMPLATE.search(source.split("\n")[int(place.group(1)) - 1]), problem
             counts["refused"] += 1
         else:
             counts["read"] += 1
@@ -81,14 +84,14 @@ def test_nginx(path):
     try:
         file = nginx.File("/x", source)
     except text.SyntaxProblem:
-        assert "{%" in source or "{{" in source
+        assert TEMPLATE.search(source)
         return
     assert text.encode(text.splice(source, [])) == content
     found = list(everything(file.directives))
     assert found
     for number, directive in enumerate(found):
         for position, (start, end) in enumerate(directive.argument_spans):
-            after = text.splice(source, [text.Splice(start, end, "new")])
+            after = text.splice(source, [text.Splice(start, end, '"new"')])
             old, new = changed_lines(source, after)
             assert len(old) <= source.count("\n", start, end) + 1 and len(new) <= 1
             expected = [(each.name, list(each.arguments)) for each in found]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.mailops.imap.plugins.module_utils._syntax import sections, text
 from ansible_collections.mailops.imap.tests.unit.plugins.module_utils.syntax_support import (
+    TEMPLATE,
     changed_lines,
     corpus,
     host,
@@ -154,7 +155,7 @@ def test_real_files(path):
     try:
         file = sections.File("/x", source)
     except text.SyntaxProblem:
-        assert "{%" in source or "{{" in source
+        assert TEMPLATE.search(source)
         return
     assert file.sections["SERVICES"]
     for name, entries in file.sections.items():
