@@ -36,6 +36,11 @@ _LONGEST = 2147483
 #: Seconds within which a start or reload has started all its workers.
 _TOGETHER = 1
 _LISTEN = re.compile(r"(?:(\[[^\]]*\]|[^:\[\]]*):)?([0-9]+)(?:-[0-9]+)?")
+#: Directives that have a request answered by something else than the location of its path: of a server, of a location.
+_IN_SERVER = ("if", "rewrite", "return")
+_IN_LOCATION = ("if", "rewrite", "try_files")
+#: A location's modifier, which may stand with its path in one word, and the path.
+_MODIFIED = re.compile(r"(=|~\*|~|\^~|)(.*)", re.DOTALL)
 _STAMP = re.compile(r"^[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:]{8} (\[[a-z]+\]) [0-9]+#[0-9]+: (?:\*[0-9]+ )?|^nginx: (?=\[)")
 
 
@@ -465,7 +470,7 @@ def _backend(tree, server):
     match = re.fullmatch(r"(?:http://)?(unix:[^:]+|\[[^\]]*\](?::[0-9]+)?|[^:/]+(?::[0-9]+)?)(?::?(/.*))?", asked or "")
     if not match:
         return None
-    headers = _fixed_headers(tree, match.group(1), match.group(2) or "/")
+    headers = _fixed_headers(tree, match.group(1), (match.group(2) or "/").partition("?")[0])
     address, port = headers.get("auth-server"), headers.get("auth-port")
     if not address or not port or "$" in address + port or not re.fullmatch(r"[0-9]+", port):
         return None
@@ -474,7 +479,7 @@ def _backend(tree, server):
 
 def _fixed_headers(tree, address, uri):
     """Return the headers (lower-case name to text) that nginx's own HTTP server at ``address`` adds to its answer to
-    ``uri``: none where several servers listen there and do not agree.
+    ``uri``: none where several servers listen there and do not agree, or where it depends on the request.
     """
     answers = []
     for http, file in tree.top():
@@ -482,8 +487,10 @@ def _fixed_headers(tree, address, uri):
             continue
         for found in tree.flat(http.block, file):
             if found[0].name == "server" and _listens(tree, found, address):
-                location = _location(tree, found, uri)
-                added = tree.flat(location[0].block, location[1]) if location else ()
+                location = None if _sends_on(tree, found, _IN_SERVER) else _location(tree, found, uri)
+                # A block in a location, such as an if, has headers of its own.
+                fixed = location and not _sends_on(tree, location, _IN_LOCATION, blocks=True)
+                added = tree.flat(location[0].block, location[1]) if fixed else ()
                 answers.append(
                     {
                         directive.arguments[0].lower(): directive.arguments[1]
@@ -492,6 +499,14 @@ def _fixed_headers(tree, address, uri):
                     }
                 )
     return answers[0] if answers and all(answer == answers[0] for answer in answers) else {}
+
+
+def _sends_on(tree, found, names, blocks=False):
+    """Whether the block of ``found`` has a directive of ``names`` in it, or any block where ``blocks`` is true."""
+    return any(
+        directive.name in names or (blocks and directive.block is not None)
+        for directive, dummy in tree.flat(found[0].block, found[1])
+    )
 
 
 def _listens(tree, found, address):
@@ -515,19 +530,19 @@ def _listens(tree, found, address):
 def _location(tree, found, uri):
     """Return the ``(directive, File)`` of the location that answers ``uri``: an exact one, else the longest prefix.
 
-    None where there is none, and where a regular expression may take the place of the prefix.
+    None where there is none, and where a regular expression may take the place of the prefix (ngx_http_core_location()
+    and ngx_http_core_find_location() of nginx 1.22.1).
     """
-    best = None
+    best, longest, final = None, -1, False
     regular = False
     for pair in tree.flat(found[0].block, found[1]):
         directive = pair[0]
         if directive.name != "location" or directive.block is None:
             continue
-        if directive.arguments == ["=", uri]:
+        modifier, prefix = _MODIFIED.fullmatch("".join(directive.arguments)).groups()
+        if modifier == "=" and prefix == uri:
             return pair
-        prefix = directive.arguments[-1]
-        regular = regular or prefix.startswith("~") or directive.arguments[0] in ("~", "~*")
-        if len(directive.arguments) == 1 and uri.startswith(prefix):
-            if best is None or len(prefix) > len(best[0].arguments[-1]):
-                best = pair
-    return None if regular else best
+        regular = regular or modifier.startswith("~")
+        if modifier in ("", "^~") and uri.startswith(prefix) and len(prefix) > longest:
+            best, longest, final = pair, len(prefix), modifier == "^~"
+    return None if regular and not final else best
