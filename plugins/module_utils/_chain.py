@@ -48,11 +48,15 @@ def observe(host, server_type):
     chain = [present[first](host)]
     if server_type != "auto" and chain[0].backends:
         present = {name: kind for name, kind in SERVER_TYPES.items() if name == first or kind.present(host)}
-    for position, server in enumerate(chain):
-        before = {each.server_type for each in chain[: position + 1]}
-        candidates = {name: kind for name, kind in present.items() if name not in before}
+    # Server type to the types that clients are handed on by before they get there.
+    before = {first: set()}
+    for server in chain:
+        passed = {server.server_type, *before[server.server_type]}
+        candidates = {name: kind for name, kind in present.items() if name not in passed}
         for endpoint in server.backends:
-            _add_backend(host, chain, endpoint, candidates)
+            for backend in _add_backends(host, chain, endpoint, candidates):
+                before.setdefault(backend, set()).update(passed)
+    chain.sort(key=lambda server: len(before[server.server_type]))
     strangers = [name for name in present if name not in [server.server_type for server in chain]]
     if server_type == "auto" and strangers:
         raise HostError(
@@ -62,8 +66,10 @@ def observe(host, server_type):
     return chain
 
 
-def _add_backend(host, chain, endpoint, candidates):
-    """Add to ``chain`` the Server that answers at ``endpoint``, one of ``candidates`` (name to class) or one elsewhere."""
+def _add_backends(host, chain, endpoint, candidates):
+    """Add to ``chain`` the Server that answers at ``endpoint``, one of ``candidates`` (name to class) or one elsewhere,
+    and yield its type.
+    """
     name = _type_behind(host, endpoint, candidates)
     if name is not None:
         backend = next((server for server in chain if server.server_type == name), None)
@@ -71,9 +77,11 @@ def _add_backend(host, chain, endpoint, candidates):
             backend = candidates[name](host)
             chain.append(backend)
         backend.stand_behind(endpoint)
+        yield name
     if name is None or endpoint is None:
         # Where the front's configuration does not name its backend, one elsewhere may answer as well.
         chain.append(Elsewhere(endpoint))
+        yield Elsewhere.server_type
 
 
 def ways_past(host, chain):

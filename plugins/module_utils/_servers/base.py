@@ -163,7 +163,7 @@ class Server:
         """Take note of a front that hands its clients on to this server at ``endpoint`` (Endpoint, or None where the
         front's configuration does not name it): that is where it answers.
         """
-        if endpoint is not None:
+        if endpoint is not None and endpoint not in self._reached_at:
             self._reached_at.append(endpoint)
             self.endpoints = self._reached_at
 

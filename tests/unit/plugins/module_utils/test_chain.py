@@ -192,21 +192,32 @@ def test_what_else_listens_on_a_port_of_imap_is_told(name, port, address, told):
     assert all(f"{name} listens on {address} port {port} and is no part of dovecot" in each for each in warnings)
 
 
-def test_a_chain_may_have_three_links(monkeypatch):
-    class Middle(Server):
-        server_type = "middle"
-        services = socket_holders = ("middle",)
+class Middle(Server):
+    server_type = "middle"
+    services = socket_holders = ("middle",)
 
-        def __init__(self, host):
-            super().__init__()
-            self.backends = [Endpoint("127.0.0.1", 20143)]
+    def __init__(self, host):
+        super().__init__()
+        self.backends = [Endpoint("127.0.0.1", 20143)]
 
-        @classmethod
-        def present(cls, host):
-            return True
+    @classmethod
+    def present(cls, host):
+        return True
 
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "server { listen 143; }",
+        "server { listen 143; } server { listen 993; auth_http 127.0.0.1:10144/b; }",
+        "server { listen 993; auth_http 127.0.0.1:10144/b; } server { listen 143; }",
+    ],
+)
+def test_a_chain_may_have_three_links(monkeypatch, asked):
     monkeypatch.setitem(_chain.SERVER_TYPES, "middle", Middle)
-    machine = host(front(), dovecot=True, listeners=[listener(10143, 70), listener(20143, 300)])
+    direct = "location = /b { add_header Auth-Server 127.0.0.1; add_header Auth-Port 20143; } location"
+    main = front().replace("location", direct).replace("server { listen 143; }", asked)
+    machine = host(main, dovecot=True, listeners=[listener(10143, 70), listener(20143, 300)])
     machine.process_list.append(process(70, "middle"))
     chain = _chain.observe(machine, "auto")
     assert [server.server_type for server in chain] == ["nginx", "middle", "dovecot"]
