@@ -203,11 +203,14 @@ def environment(host, unit):
     """
     shown = _shown(host, unit)
     words = [word for line in re.findall("^Environment=(.*)", shown, re.MULTILINE) for word in _words(line)]
+    variables = dict(word.partition("=")[::2] for word in words)
     for path in re.findall(r"^EnvironmentFiles=(/.*) \(ignore_errors=\w+\)$", shown, re.MULTILINE):
         if host.is_file(path):
-            lines = text.decode(host.read(path)).splitlines()
-            words += ["".join(_words(line)) for line in lines if not line.lstrip().startswith(("#", ";"))]
-    return dict(word.partition("=")[::2] for word in words if "=" in word)
+            for line in text.decode(host.read(path)).splitlines():
+                name, equals, value = line.partition("=")
+                if equals and not name.lstrip().startswith(("#", ";")):
+                    variables[name.strip()] = " ".join(_words(value))
+    return variables
 
 
 def _shown(host, unit):

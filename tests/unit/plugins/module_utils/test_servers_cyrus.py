@@ -496,9 +496,17 @@ def test_the_services_file_that_the_master_was_given_counts():
     assert [CYR_INFO, "-C", IMAPD_CONF, "-M", "/srv/cyrus.conf", "conf-lint"] in machine.commands
 
 
-def test_where_no_master_runs_the_services_file_is_that_of_the_unit():
+@pytest.mark.parametrize(
+    "defaults",
+    [
+        '# M=1\nMASTERCONF="/srv/cyrus.conf"\n',
+        "OPTIONS = -j 1 -M /srv/cyrus.conf\n",
+        "OPTIONS='-j 1' \"-M  /srv/cyrus.conf\"\n;OPTIONS=-d\n",
+    ],
+)
+def test_where_no_master_runs_the_services_file_is_that_of_the_unit(defaults):
     services = {"/srv/cyrus.conf": 'SERVICES {\n other cmd="imapd" listen="1143"\n}'}
-    defaults = {"/etc/default/cyrus-imapd": '# M=1\nMASTERCONF="/srv/cyrus.conf"\n'}
+    defaults = {"/etc/default/cyrus-imapd": defaults}
     machine = host(files={**services, **defaults}, processes=())
     machine.answers["systemctl show ExecStart"] = (
         0,
