@@ -305,7 +305,8 @@ def _mirror(host, scratch, paths):
 def _services(tree):
     """Return the names of the services that IMAP clients go through."""
     paths = dict.fromkeys(assignment.path for assignment in tree.assignments if assignment.path[-1] == "executable")
-    programs = {path[1]: tree.in_force(path).setting.value.split() for path in paths if len(path) == 3}
+    found = filter(None, [tree.in_force(path) for path in paths if len(path) == 3])
+    programs = {assignment.path[1]: assignment.setting.value.split() for assignment in found}
     logins = [name for name, words in programs.items() if words and os.path.basename(words[0]) == "imap-login"]
     return (*_SERVICES, *(name for name in logins if name not in _SERVICES))
 

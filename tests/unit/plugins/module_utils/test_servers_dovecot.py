@@ -375,6 +375,13 @@ def test_another_service_for_logins_has_a_limit_and_listeners_of_its_own(version
     assert office.replace("= 7", "= 50") in body(machine)
 
 
+@VERSIONS
+@pytest.mark.parametrize("block", ["protocol imap", "remote 10.0.0.1"])
+def test_a_service_that_only_a_filter_has_is_none(version, block):
+    machine = host(f"{block} {{\n service office {{\n  executable = imap-login\n }}\n}}\n", version)
+    assert effective(machine, ALL) == [100, 1024]
+
+
 # what is not understood
 
 
