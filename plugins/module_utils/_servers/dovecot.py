@@ -282,7 +282,10 @@ class Dovecot(base.Server):
                 raise base.Rejected(f"Dovecot refuses the configuration with this change: {words}")
             reading = self._read(host, tree, staged)
             if len(reading.problems) > len(self._reading.problems):
-                raise base.Rejected(f"doveconf does not read this change as we do: {reading.problems[-1]}.")
+                raise base.Rejected(
+                    f"doveconf does not read this change as it is meant: {reading.problems[-1]}; make it by hand and run "
+                    "again."
+                )
 
 
 def _mirror(host, scratch, paths):

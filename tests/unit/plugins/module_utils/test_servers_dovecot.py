@@ -649,7 +649,7 @@ def test_a_copy_that_doveconf_reads_otherwise_is_refused():
     machine = host()
     server = Dovecot(machine)
     machine.answers[DOVECONF].lies["mail_max_userip_connections"] = "30"
-    with pytest.raises(Rejected, match="doveconf does not read this change as we do: .* = .40"):
+    with pytest.raises(Rejected, match="doveconf does not read this change as it is meant: .* = .40"):
         server.check(machine, {MAIN: b"protocols = imap\nmail_max_userip_connections = 40\n"})
 
 
