@@ -184,6 +184,21 @@ def least(values):
     return values[0] if isinstance(values[0], str) else min(values)
 
 
+def masters(processes):
+    """Return those of ``processes`` that none of the others forked: a child has its parent's title at first."""
+    pids = {process.pid for process in processes}
+    return [process for process in processes if process.parent not in pids]
+
+
+def must_be_one(program, serving):
+    """Raise HostError where more than one of ``program`` serves IMAP: ``serving`` are the Processes that do."""
+    if len(serving) > 1:
+        pids = " and ".join(str(process.pid) for process in serving)
+        raise HostError(
+            f"More than one {program} serves IMAP on this host (processes {pids}); stop all but one and run again."
+        )
+
+
 def started_as(host, unit):
     """Return the command lines (list of str) that systemd starts ``unit`` with, with its variables expanded; none where
     it has no such unit.

@@ -22,7 +22,6 @@ from __future__ import annotations
 import os.path
 import re
 
-from .._host import HostError
 from .._syntax import colon as syntax
 from .._syntax import sections, text
 from . import base
@@ -357,16 +356,12 @@ def _serving_imap(host):
     Of several masters it is the one that has an IMAP service. Raises HostError where more than one has.
     """
     named = [found for found in host.processes() if found.name in _MASTER_NAMES and "cyr" in found.title]
-    masters = [found for found in named if found.parent not in [other.pid for other in named]]
+    masters = base.masters(named)
     lines = [master.title for master in masters] or base.started_as(host, Cyrus.services[0])
     paths = [base.option(line.split(), "M", _TAKING) or _SERVICES for line in lines] or [_SERVICES]
     found = list(zip(masters or [None], paths))
     serving = [each for each in found if len(found) > 1 and _names_imap(host, each[1])]
-    if len(serving) > 1:
-        pids = " and ".join(str(master.pid) for master, dummy in serving)
-        raise HostError(
-            f"More than one Cyrus serves IMAP on this host (processes {pids}); stop all but one and run again."
-        )
+    base.must_be_one("Cyrus", [master for master, dummy in serving])
     return (serving or found)[0]
 
 

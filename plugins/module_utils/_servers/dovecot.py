@@ -676,14 +676,9 @@ def _find(host):
     That is the running one; where none that runs serves IMAP, it is the one that systemd would start.
     """
     named = [process for process in host.processes() if process.name == "dovecot"]
-    masters = [process for process in named if process.parent not in [other.pid for other in named]]
-    found = [_command(host, master) for master in masters]
+    found = [_command(host, master) for master in base.masters(named)]
     serving = [installed for installed in (each.asked(host) for each in found) if "imap" in installed.protocols]
-    if len(serving) > 1:
-        pids = " and ".join(str(installed.master.pid) for installed in serving)
-        raise HostError(
-            f"More than one Dovecot serves IMAP on this host (processes {pids}); stop all but one and run again."
-        )
+    base.must_be_one("Dovecot", [installed.master for installed in serving])
     if serving:
         return serving[0]
     if not host.is_executable(_PROGRAM) or not any(host.is_executable(program) for program in _IMAP):

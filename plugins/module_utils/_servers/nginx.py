@@ -284,18 +284,12 @@ def _find(host):
     That is the running one; where none that runs has any, it is the one that systemd would start as nginx.service.
     """
     titled = [process for process in host.processes() if process.title.startswith(_MASTER)]
-    # A worker that was forked just now still has its master's title.
-    masters = [process for process in titled if process.parent not in [other.pid for other in titled]]
     running = []
-    for master in masters:
+    for master in base.masters(titled):
         command, main = _command(master.title[len(_MASTER) :], f"nginx (process {master.pid})")
         running.append(_Instance(command, master, _tree(host, command, main)))
     serving = [instance for instance in running if _serves_imap(instance.tree)]
-    if len(serving) > 1:
-        pids = " and ".join(str(instance.master.pid) for instance in serving)
-        raise HostError(
-            f"More than one nginx serves IMAP on this host (processes {pids}); stop all but one and run again."
-        )
+    base.must_be_one("nginx", [instance.master for instance in serving])
     if serving:
         return serving[0]
     _must_explain_ports(host, [instance.tree for instance in running])

@@ -315,12 +315,9 @@ def _running(host):
         found = re.fullmatch(r"(?:.*/)?(perdition[^ /:]*): daemon", process.title)
         if found and found.group(1) not in _ELSEWHAT:
             titled[process] = found.group(1)
-    # A process that was forked for a client just now still has its daemon's title.
-    pids = {process.pid for process in titled}
     running = {}
-    for process, program in titled.items():
-        if process.parent in pids:
-            continue
+    for process in base.masters(titled):
+        program = titled[process]
         if program in running:
             raise HostError(
                 f"{program} runs more than once (processes {running[program].pid} and {process.pid}), and the options "
