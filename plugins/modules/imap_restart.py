@@ -63,10 +63,12 @@ attributes:
   platform:
     support: full
     platforms: debian, windows
+requirements:
+  - The Python package pypsrp on the controller, for Microsoft Exchange alone
 notes:
   - On Linux, runs as root on the target server.
-  - Microsoft Exchange is reached from the controller, which needs the Python package pypsrp; see O(exchange). This support
-    is tested against a protocol simulator, not against Exchange.
+  - Microsoft Exchange is reached from the controller; see O(exchange). This support is tested against a protocol
+    simulator, not against Exchange.
   - With O(exchange.look_at_services=false), nothing is restarted, and a warning says so.
   - On Exchange, only services that exist and run are restarted, and looked at again. Then the controller waits for the
     greeting; without one the task fails, and no settings are put back. On a server where C(MSExchangeIMAP4BE) alone was

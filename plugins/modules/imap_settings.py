@@ -37,26 +37,29 @@ attributes:
   platform:
     support: full
     platforms: debian, windows
+requirements:
+  - The Python package jsonschema on the controller
+  - The Python package pypsrp on the controller, for Microsoft Exchange alone
 notes:
-  - Values are also checked on the controller, against a JSON Schema and before the host is contacted. This needs the
-    Python package jsonschema on the controller.
+  - Values are also checked on the controller, against a JSON Schema and before the host is contacted.
   - On Linux, runs as root on the target server.
-  - Microsoft Exchange is reached from the controller, which needs the Python package pypsrp; see O(exchange). This support
-    is tested against a protocol simulator, not against Exchange.
+  - Microsoft Exchange is reached from the controller; see O(exchange). This support is tested against a protocol
+    simulator, not against Exchange.
   - Which settings a version of Exchange has is in the guides on server types and on Exchange. Values outside of what Microsoft documents
     for a version bring a warning; Microsoft's documents contradict each other, so the server has the last word, and
     what it says fails the task. Check mode does not ask the server whether it would take a value.
   - On Exchange, RV(settings.running) and C(restart_pending) come of comparing when the settings' object in Active
     Directory was last changed with when the services started. A change of any setting of the object counts, and so does
     one by somebody else. The time is that of the domain controller that answered, so replication and clocks that differ
-    shift it by as much. Where either time cannot be seen, RV(settings.running) is V(none), nothing is called pending,
-    and a warning says so.
+    shift it by as much. Where either time cannot be seen, RV(settings.running) is V(none), nothing but the task's own
+    change is called pending, and a warning says so.
   - Where a backend of the chain itself listens on port 143 or 993 of an address that other hosts reach, a warning says
     so, because the clients that connect there are past the mail proxy and its time-outs.
   - Dovecot without a mail proxy never closes a connection that waits in IDLE. A warning says so where
     O(authenticated_connection_timeout) is asked for.
-  - The configuration of a backend on another host cannot be seen from the mail proxy's. It is taken to keep idle
-    connections for 1800 seconds, and a warning says so.
+  - The configuration of a backend on another host cannot be seen from the mail proxy's, nor that of a server that
+    Dovecot's passdb hands clients on to. It is taken to keep idle connections for 1800 seconds, and a warning says so,
+    as far as the configuration shows that there is such a server.
 seealso:
   - module: mailops.imap.imap_settings_info
   - module: mailops.imap.imap_restart
@@ -175,10 +178,26 @@ drift:
   type: list
   elements: dict
 changes:
-  description: The lines that were changed or added, or would be in check mode, with their numbers after the change.
+  description: The lines that were changed or added, or would be in check mode; on Exchange, the parameters that were set.
   returned: success, and when a value cannot be enforced
   type: list
   elements: dict
+  contains:
+    server_type:
+      description: The type of the server whose line it is.
+      type: str
+    file:
+      description: The file; V(none) on Exchange.
+      type: str
+    line:
+      description: The number of the line after the change; V(none) on Exchange.
+      type: int
+    before:
+      description: What the line said; V(none) for one that was added.
+      type: str
+    after:
+      description: What it says now.
+      type: str
   sample:
     - server_type: nginx
       file: /etc/nginx/mailops-imap/settings.conf

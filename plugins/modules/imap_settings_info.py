@@ -24,10 +24,12 @@ attributes:
   platform:
     support: full
     platforms: debian, windows
+requirements:
+  - The Python package pypsrp on the controller, for Microsoft Exchange alone
 notes:
   - On Linux, runs as root on the target server.
-  - Microsoft Exchange is reached from the controller, which needs the Python package pypsrp; see O(exchange). This support
-    is tested against a protocol simulator, not against Exchange.
+  - Microsoft Exchange is reached from the controller; see O(exchange). This support is tested against a protocol
+    simulator, not against Exchange.
   - A configuration that the server's own parser refuses fails the task with the parser's words, because then it cannot
     be told what the server would make of it.
 seealso:

@@ -27,8 +27,10 @@ attributes:
   platform:
     support: full
     platforms: all
+requirements:
+  - The Python package jsonschema on the controller
 notes:
-  - Runs on the controller and needs the Python package jsonschema there.
+  - Runs on the controller.
 seealso:
   - module: mailops.imap.imap_settings
 """

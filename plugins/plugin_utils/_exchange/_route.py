@@ -127,6 +127,7 @@ def look(access, identity=None):
             "maximum": bounds[1] if bounds else None,
             "reason": f"what Microsoft documents for Exchange {seen.version.release}" if bounds else None,
         }
+    del result["changes"], result["diff"]
     return result
 
 
@@ -148,7 +149,7 @@ def converge(access, desired, identity=None, keep_going=False, check_mode=False)
         }
         result = _result(seen, wrong, desired, refused)
         if refused and not keep_going:
-            raise NotEnforceable(_contract.refusal(refused.values()), {**result, "changed": False})
+            raise NotEnforceable(_contract.refusal(refused.values()), {**result, "changed": False, "changes": []})
         result["warnings"] = [
             *_contract.advice(desired, seen.values, behind_front=False),
             *_parameters.doubts(seen.version.release, desired),

@@ -7,10 +7,12 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
 from ansible_collections.mailops.imap.plugins.module_utils import _workflow
 from ansible_collections.mailops.imap.plugins.module_utils._host import HostError
 from ansible_collections.mailops.imap.plugins.module_utils._servers.base import Endpoint
+from ansible_collections.mailops.imap.plugins.modules import imap_settings, imap_settings_info
 from ansible_collections.mailops.imap.tests.unit.plugins.module_utils.fake_host import (
     CYRMASTER,
     CYRUS_CONF,
@@ -293,6 +295,18 @@ def test_a_look_changes_nothing_and_tells_what_can_be_had():
     result = _workflow.look(Machine(), "auto")
     assert result["settings"][AUTHENTICATED]["takes"]["maximum"] == 1800
     assert result["settings"][PRE_AUTHENTICATED]["takes"]["maximum"] == 2147483
+
+
+def test_what_is_returned_is_what_the_documentation_says():
+    looked = _workflow.look(Machine(), "auto")
+    documented = yaml.safe_load(imap_settings_info.RETURN)
+    assert set(looked) - {"changed", "warnings"} == set(documented) - {"identity"}
+    assert set(looked["settings"][AUTHENTICATED]) == set(documented["settings"]["contains"])
+    converged = converge(Machine())
+    documented = yaml.safe_load(imap_settings.RETURN)
+    assert set(converged) - {"changed", "diff", "warnings"} == set(documented) - {"identity"}
+    assert set(converged["settings"][AUTHENTICATED]) == set(documented["settings"]["contains"])
+    assert set(converged["changes"][0]) == set(documented["changes"]["contains"])
 
 
 def test_clients_that_get_past_the_front_are_told():

@@ -9,7 +9,9 @@ from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
+from ansible_collections.mailops.imap.plugins.modules import imap_settings, imap_settings_info
 from ansible_collections.mailops.imap.plugins.plugin_utils._exchange import _parameters, _route, _services
 from ansible_collections.mailops.imap.plugins.plugin_utils._exchange._clixml import Bag
 from ansible_collections.mailops.imap.plugins.plugin_utils._exchange._session import ExchangeError, Refused
@@ -449,6 +451,18 @@ def test_looking_returns_every_setting_of_the_version_and_what_is_documented_for
         "minimum": 30, "maximum": 3600, "reason": "what Microsoft documents for Exchange 2019",
     }  # fmt: skip
     assert result["settings"]["log_per_file_size_quota"]["configured"] == 2097152
+
+
+def test_what_is_returned_is_what_the_documentation_says():
+    looked = _route.look(FakeExchange().access())
+    documented = yaml.safe_load(imap_settings_info.RETURN)
+    assert set(looked) - {"changed", "warnings"} == set(documented)
+    assert set(looked["settings"]["banner"]) | {"members"} == set(documented["settings"]["contains"])
+    converged = _route.converge(FakeExchange().access(), {"banner": "Ready"})
+    documented = yaml.safe_load(imap_settings.RETURN)
+    assert set(converged) - {"changed", "diff", "warnings"} == set(documented)
+    assert set(converged["settings"]["banner"]) | {"members"} == set(documented["settings"]["contains"])
+    assert set(converged["changes"][0]) == set(documented["changes"]["contains"])
 
 
 def test_restarting_restarts_what_runs_in_order():
