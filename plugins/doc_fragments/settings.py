@@ -145,7 +145,7 @@ options:
     type: raw
   extended_protection_policy:
     description:
-      - Extended Protection for Authentication.
+      - How far clients must use Extended Protection for Authentication.
       - One of V(None), V(Allow), V(Require).
       - Taken by the server types exchange.
     type: raw

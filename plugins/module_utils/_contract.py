@@ -133,7 +133,13 @@ SETTINGS = {
         Setting("external_connection_settings", "What clients outside are told to connect to.", "list"),
         Setting("enable_gssapi_and_ntlm_auth", "Whether clients may log in with GSSAPI and NTLM.", "boolean"),
         Setting("enforce_certificate_errors", "Whether a wrong certificate of a server ends a connection.", "boolean"),
-        _choice("extended_protection_policy", "Extended Protection for Authentication.", "None", "Allow", "Require"),
+        _choice(
+            "extended_protection_policy",
+            "How far clients must use Extended Protection for Authentication.",
+            "None",
+            "Allow",
+            "Require",
+        ),
         Setting("protocol_log_enabled", "Whether the protocol log is written.", "boolean"),
         Setting("log_file_location", "The folder of the protocol log.", "text"),
         _choice(
