@@ -67,9 +67,10 @@ def observe(host, server_type):
 
 
 def _add_backends(host, chain, endpoint, candidates):
-    """Add to ``chain`` the Server that answers at ``endpoint``, one of ``candidates`` (name to class) or one elsewhere,
-    and yield its type.
+    """Add to ``chain`` the Server that answers at ``endpoint``, one of ``candidates`` (name to class) or one elsewhere;
+    return the types (list of str) of those that may.
     """
+    types = []
     name = _type_behind(host, endpoint, candidates)
     if name is not None:
         backend = next((server for server in chain if server.server_type == name), None)
@@ -77,11 +78,12 @@ def _add_backends(host, chain, endpoint, candidates):
             backend = candidates[name](host)
             chain.append(backend)
         backend.stand_behind(endpoint)
-        yield name
+        types.append(name)
     if name is None or endpoint is None:
         # Where the front's configuration does not name its backend, one elsewhere may answer as well.
         chain.append(Elsewhere(endpoint))
-        yield Elsewhere.server_type
+        types.append(Elsewhere.server_type)
+    return types
 
 
 def ways_past(host, chain):

@@ -203,12 +203,13 @@ def started_as(host, unit):
     """Return the command lines (list of str) that systemd starts ``unit`` with, with its variables expanded; none where
     it has no such unit.
     """
-    variables = environment(host, unit)
+    shown = _shown(host, unit)
+    variables = _variables(host, shown)
 
     def expanded(match):
         return variables.get(match.group(1) or match.group(2), "")
 
-    lines = _COMMAND_LINE.findall(_shown(host, unit))
+    lines = _COMMAND_LINE.findall(shown)
     return [re.sub(r"\$(?:\{(\w+)\}|(\w+))", expanded, line) for line in lines]
 
 
@@ -216,7 +217,10 @@ def environment(host, unit):
     """Return name to value of the variables that systemd gives ``unit``: those of the files that it names overrule its
     own (systemd.exec(5)). A file that is not there counts for nothing.
     """
-    shown = _shown(host, unit)
+    return _variables(host, _shown(host, unit))
+
+
+def _variables(host, shown):
     words = [word for line in re.findall("^Environment=(.*)", shown, re.MULTILINE) for word in _words(line)]
     variables = dict(word.partition("=")[::2] for word in words)
     for path in re.findall(r"^EnvironmentFiles=(/.*) \(ignore_errors=\w+\)$", shown, re.MULTILINE):

@@ -363,7 +363,10 @@ class _Capacity(NamedTuple):
         """Return ``(key, number)`` that makes it take ``total`` clients. Raises HostError."""
         each = min(self.clients, self.lifetime)
         if not each or not self.processes:
-            raise HostError(f"Nothing was changed, because service {self.service} takes no clients at all.")
+            raise HostError(
+                f"Nothing was changed, because service {self.service} takes no clients at all; set its process_limit and "
+                "client_limit above 0 and run again."
+            )
         if total % each == 0:
             return "process_limit", int(total // each)
         if total % self.processes == 0 and total // self.processes <= self.lifetime:

@@ -38,7 +38,7 @@ _TOGETHER = 1
 _LISTEN = re.compile(r"(?:(\[[^\]]*\]|[^:\[\]]*):)?([0-9]+)(?:-[0-9]+)?")
 #: Directives that have a request answered by something else than the location of its path: of a server, of a location.
 _IN_SERVER = ("if", "rewrite", "return")
-_IN_LOCATION = ("if", "rewrite", "try_files")
+_IN_LOCATION = ("rewrite", "try_files")
 #: A location's modifier, which may stand with its path in one word, and the path.
 _MODIFIED = re.compile(r"(=|~\*|~|\^~|)(.*)", re.DOTALL)
 _STAMP = re.compile(r"^[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:]{8} (\[[a-z]+\]) [0-9]+#[0-9]+: (?:\*[0-9]+ )?|^nginx: (?=\[)")
