@@ -81,8 +81,10 @@ def _converge(host, desired, server_type, keep_going, check_mode):
             "after": picture.after,
         }
         if picture.unenforceable and not keep_going:
+            # Without the change, nothing but what was pending before needs a restart.
+            pending = _restarts(_convergence.compare(chain, None, record.servers, record.applied))
             raise NotEnforceable(
-                f"Nothing was changed: {'; '.join(picture.unenforceable)}.", {**result, "changed": False}
+                f"Nothing was changed: {'; '.join(picture.unenforceable)}.", {**result, **pending, "changed": False}
             )
         result["warnings"] += [f"{sentence}." for sentence in picture.unenforceable]
         files = {}
@@ -248,9 +250,15 @@ def _result(chain, picture):
         "settings": picture.settings,
         "drift": picture.drift,
         "changes": [],
+        **_restarts(picture),
+        "warnings": [],
+    }
+
+
+def _restarts(picture):
+    return {
         "restart_required": bool(picture.restart),
         "services": [service for server in picture.restart for service in server.services],
-        "warnings": [],
     }
 
 

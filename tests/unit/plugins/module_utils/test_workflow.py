@@ -219,6 +219,7 @@ def test_what_a_server_will_not_obey_changes_nothing_and_is_told():
     )
     assert problem.value.result["drift"][0]["drift"] == "unenforceable"
     assert problem.value.result["changed"] is False
+    assert problem.value.result["restart_required"] is False and problem.value.result["services"] == []
     assert machine.files[SETTINGS] == OLD and machine.written == []
 
 
