@@ -78,8 +78,10 @@ def lock(name, waiting=None, wait=True):
 def _locked(path, waiting, wait):
     """The open and locked file; one that its last holder removed while this waited does not count."""
     while True:
+        # Path.mkdir's exist_ok raises FileExistsError where a holder removes the folder at that instant.
+        with contextlib.suppress(FileExistsError):
+            path.parent.mkdir(parents=True)
         with contextlib.suppress(FileNotFoundError):
-            path.parent.mkdir(parents=True, exist_ok=True)
             handle = open(path, "w", encoding="ascii")  # pylint: disable=consider-using-with
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -15,11 +15,13 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import images
+import machine
 import network
 from machine import CACHE, RUN, ControlGroup, record
 
@@ -312,6 +314,19 @@ def test_a_lab_whose_hosts_were_all_killed_is_brought_up_anew(clean):
     ControlGroup(str(Lab(clean).number("test-a"))).kill()
     lab("up", clean, "test-a=trixie")
     assert Lab(clean).ssh("test-a", "hostname") == "test-a"
+
+
+def test_runs_that_take_locks_at_once_do_not_trip_over_each_other(monkeypatch, tmp_path):
+    monkeypatch.setattr(machine, "RUN", tmp_path / "run")
+
+    def take(name):
+        for _attempt in range(1000):
+            with machine.lock(name):
+                pass
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(take, ["one", "one", "two", "three"])) == [None] * 4
+    assert not machine.RUN.exists()
 
 
 def test_an_image_that_lost_a_layer_is_not_there(monkeypatch, tmp_path):
