@@ -6,7 +6,8 @@
 # Runs every molecule scenario, or those that are named; each runs whatever the others say.
 # Usage: molecule.sh [SCENARIO ...]
 #
-# Two run at a time: a scenario mostly waits, for packages, restarts and time-outs. What one says is shown when it ends.
+# Two run at a time: a scenario mostly waits, for packages, restarts and time-outs. What one says is shown when it ends,
+# and what went wrong in those that failed once more at the very end.
 
 set -uo pipefail
 
@@ -41,9 +42,15 @@ for scenario in "${scenarios[@]}"; do
 done
 wait
 
-failed=0
+failed=()
 for scenario in "${scenarios[@]}"; do
     printf '%-20s %s\n' "$scenario" "$(cat "$logs/$scenario.result")"
-    grep --quiet passed "$logs/$scenario.result" || failed=1
+    grep --quiet passed "$logs/$scenario.result" || failed+=("$scenario")
 done
-exit "$failed"
+for scenario in "${failed[@]}"; do
+    printf '\n==== what failed in %s\n' "$scenario"
+    sed 's/\x1b\[[0-9;]*m//g' "$logs/$scenario.log" |
+        grep --before-context 3 --after-context 9 --extended-regexp \
+            '^(fatal|failed|\[?ERROR|Traceback)|: (FAILED|UNREACHABLE)!' | cut --characters 1-2000 | head -n 40
+done
+[ "${#failed[@]}" -eq 0 ]

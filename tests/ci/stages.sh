@@ -29,7 +29,7 @@ done
 
 for target in "${failures[@]}"; do
     printf '\n==== last lines of make %s\n' "$target"
-    tail -n 30 "$logs/$target.log"
+    tail -n 60 "$logs/$target.log"
 done
 
 printf '\n==== stages\n'
