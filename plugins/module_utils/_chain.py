@@ -54,7 +54,7 @@ def observe(host, server_type):
         passed = {server.server_type, *before[server.server_type]}
         candidates = {name: kind for name, kind in present.items() if name not in passed}
         for endpoint in server.backends:
-            for backend in _add_backends(host, chain, endpoint, candidates):
+            for backend in _add_backends(host, chain, server, endpoint, candidates):
                 before.setdefault(backend, set()).update(passed)
     chain.sort(key=lambda server: len(before[server.server_type]))
     strangers = [name for name in present if name not in [server.server_type for server in chain]]
@@ -66,9 +66,9 @@ def observe(host, server_type):
     return chain
 
 
-def _add_backends(host, chain, endpoint, candidates):
-    """Add to ``chain`` the Server that answers at ``endpoint``, one of ``candidates`` (name to class) or one elsewhere;
-    return the types (list of str) of those that may.
+def _add_backends(host, chain, front, endpoint, candidates):
+    """Add to ``chain`` the Server that answers at ``endpoint`` of ``front``, one of ``candidates`` (name to class) or one
+    elsewhere; return the types (list of str) of those that may.
     """
     types = []
     name = _type_behind(host, endpoint, candidates)
@@ -77,11 +77,11 @@ def _add_backends(host, chain, endpoint, candidates):
         if backend is None:
             backend = candidates[name](host)
             chain.append(backend)
-        backend.stand_behind(endpoint)
+        backend.stand_behind(endpoint, front)
         types.append(name)
     if name is None or endpoint is None:
         # Where the front's configuration does not name its backend, one elsewhere may answer as well.
-        chain.append(Elsewhere(endpoint))
+        chain.append(Elsewhere(endpoint, front))
         types.append(Elsewhere.server_type)
     return types
 

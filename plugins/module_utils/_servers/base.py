@@ -129,7 +129,9 @@ class Server:
 
     Of the class: ``services`` are the systemd units that it may have, and ``socket_holders`` the names of the processes
     that hold its sockets; ``terms`` maps setting name to Term for each setting that the type has, and ``lacks`` setting
-    name to the reason, where there is more to say than that the type has no such setting. Of the one found:
+    name to the reason, where there is more to say than that the type has no such setting;
+    ``counts_anew_for_backends`` is true for a front whose time-out after login starts anew when the server behind it
+    sends something. Of the one found:
     ``services`` are those to restart on this host; ``version`` is text; ``values`` maps setting names to Value; ``files`` maps the
     paths that the server reads to their bytes; ``changed_at`` is when the youngest of them changed; ``serving`` is a
     Serving, or None where the server is not running; ``master`` is the Process that a restart has to replace, or None
@@ -142,6 +144,7 @@ class Server:
     socket_holders = ()
     terms = {}
     lacks = {}
+    counts_anew_for_backends = False
 
     def __init__(self):
         self.version = ""
@@ -159,9 +162,9 @@ class Server:
         """Whether a server of this type is set up on the Host for IMAP."""
         raise NotImplementedError
 
-    def stand_behind(self, endpoint):
-        """Take note of a front that hands its clients on to this server at ``endpoint`` (Endpoint, or None where the
-        front's configuration does not name it): that is where it answers.
+    def stand_behind(self, endpoint, front):
+        """Take note of a ``front`` (Server) that hands its clients on to this server at ``endpoint`` (Endpoint, or None
+        where the front's configuration does not name it): that is where it answers.
         """
         if endpoint is not None and endpoint not in self._reached_at:
             self._reached_at.append(endpoint)

@@ -116,8 +116,8 @@ class Cyrus(base.Server):
             "max_connections": self._connections(),
         }
 
-    def stand_behind(self, endpoint):
-        super().stand_behind(endpoint)
+    def stand_behind(self, endpoint, front):
+        super().stand_behind(endpoint, front)
         if endpoint is None or not endpoint.proxy_protocol:
             value = self.values["max_connections_from_single_ip"]
             self.values["max_connections_from_single_ip"] = base.Value(

@@ -13,6 +13,8 @@ Facts, all measured with 2.3.19.1 and 2.4.1 as well:
   imap-login as well, for as long as it stays. Where service imap is full, the login is not answered; where service
   imap-login is full, a new client takes the place of the oldest that has not logged in, or is not greeted;
 * ``mail_max_userip_connections`` counts by user and address (src/login-common/sasl-server.c), and 0 is no limit;
+* a client in IDLE is told "Still here" every ``imap_idle_notify_interval``, the first time after a part of it that
+  depends on the clock (imap_keepalive_interval_msecs(), src/lib-imap/imap-keepalive.c), and never where that is 0;
 * ``%`` in the greeting begins a variable in 2.3, and ``%{`` in 2.4; one that Dovecot does not know ends every login;
 * another service whose ``executable`` is imap-login is one more like service imap-login, with limits of its own;
 * after a login that a passdb hands on (``proxy``), nothing ends the connection but the client and the server behind
@@ -131,6 +133,7 @@ class Dovecot(base.Server):
             )
         for name, places in self._reading.places.items():
             self.values[name] = base.Value(places) if name == "banner" else base.Value(places, 1, _LARGEST)
+        self._kept_alive_by = None
         proxying = _proxying(self._tree)
         self._handing_on = proxying and (
             f"Dovecot hands clients on to another server ({proxying.file.path}:{proxying.line}), which alone ends the "
@@ -162,10 +165,10 @@ class Dovecot(base.Server):
     def _remark(self, name, remark):
         self.values[name] = self.values[name]._replace(remark=remark)
 
-    def stand_behind(self, endpoint):
-        super().stand_behind(endpoint)
-        # The front ends IDLE.
-        self._remark("authenticated_connection_timeout", self._handing_on)
+    def stand_behind(self, endpoint, front):
+        super().stand_behind(endpoint, front)
+        self._kept_alive_by = self._kept_alive_by or (front.counts_anew_for_backends and front.server_type)
+        self._remark("authenticated_connection_timeout", self._handing_on or self._keeping_alive())
         if endpoint is None or not endpoint.proxy_protocol:
             self._remark(
                 "max_connections_per_user",
@@ -173,6 +176,17 @@ class Dovecot(base.Server):
                 "clients that come through the proxy before it (PROXY protocol), so all those of a user count "
                 "together.",
             )
+
+    def _keeping_alive(self):
+        """Return what to know of a front that does not end IDLE on time because Dovecot speaks then, or None."""
+        interval = syntax.seconds(self._reading.told[("imap_idle_notify_interval",)], self._tree.version)
+        if not self._kept_alive_by or interval in (0, float("inf")):
+            return None
+        return (
+            f'{self._kept_alive_by} counts its time-out anew whenever Dovecot says "Still here" to a client in IDLE, every '
+            f"{interval} seconds: such a connection lives up to twice as long as it should, and for ever from {interval} "
+            "seconds on; set imap_idle_notify_interval to 0 in Dovecot's configuration to have it closed on time."
+        )
 
     # changing it
 
@@ -328,7 +342,8 @@ def _keys(version, services):
         for key in ("process_limit", "client_limit", _LIFETIME[version])
     ]
     plain = [(key,) for key, dummy in _PLAIN.values()]
-    return [("default_client_limit",), *plain, ("imap_hibernate_timeout",), *limits, ("default_process_limit",)]
+    idle = [("imap_hibernate_timeout",), ("imap_idle_notify_interval",)]
+    return [("default_client_limit",), *plain, *idle, *limits, ("default_process_limit",)]
 
 
 # what is in force

@@ -4,7 +4,8 @@
 """Perdition 2.2: a front that takes both time-outs from 1 second up.
 
 Facts: perdition/options.c, config_file.c and perdition.c of Perdition 2.2, the init script of Debian's 2.2-3.2 and
-2.2-3.4, and what the daemon says and does, measured with both. Its connection_limit is not for use: the daemon ends
+2.2-3.4, and what the daemon says and does, measured with both. What the backend sends starts the time-out of a client
+that has logged in anew as well. Its connection_limit is not for use: the daemon ends
 when one client more connects (libvanessa_socket/vanessa_socket_server.c of vanessa_socket 0.0.13, measured).
 
 PRIVATE: other collections must not import this; it may change at any time.
@@ -150,9 +151,12 @@ class Perdition(base.Server):
     server_type = "perdition"
     services = ("perdition",)
     socket_holders = ("perdition", "perdition.imap4", "perdition.imaps")
+    counts_anew_for_backends = True
     terms = {
         "authenticated_connection_timeout": base.Term(
-            "timeout", "any value; IDLE counts as idle; LOGIN alone gets through Perdition, AUTHENTICATE does not"
+            "timeout",
+            "any value, counted anew whenever either side sends something, as Dovecot does every "
+            "imap_idle_notify_interval to a client in IDLE; LOGIN alone gets through Perdition, AUTHENTICATE does not",
         ),
         "pre_authenticated_connection_timeout": base.Term(
             "authenticate_timeout", "any value, counted anew whenever the client sends something"

@@ -20,6 +20,7 @@ PLAIN = {
     "imap_max_line_length": "64 k",
     "login_greeting": "Dovecot ready.",
     "imap_hibernate_timeout": "0",
+    "imap_idle_notify_interval": "2 mins",
 }
 LISTENERS = {"imap": {"port": "143", "ssl": "no"}, "imaps": {"port": "993", "ssl": "yes"}}
 

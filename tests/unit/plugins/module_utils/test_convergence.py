@@ -147,12 +147,16 @@ def test_only_the_front_counts_before_login():
 
 @pytest.mark.parametrize("endpoint", [None, Endpoint("192.0.2.9", 143)])
 def test_a_backend_elsewhere_promises_half_an_hour(endpoint):
-    chain = [Model(places=((1800, 1800),)), Elsewhere(endpoint)]
+    front = Model(places=((1800, 1800),))
+    chain = [front, Elsewhere(endpoint, front)]
     picture = compare(chain, 1800)
     assert picture.settings[NAME]["in_sync"] and "is taken to keep idle connections for 1800" in picture.remarks[0]
+    assert "counts its time-out anew" not in picture.remarks[0]
     picture = compare(chain, 1801)
     assert picture.settings[NAME]["drift"] == "unenforceable"
     assert "cannot be seen from this host" in picture.unenforceable[0]
+    front.counts_anew_for_backends = True
+    assert "front counts its time-out anew whenever" in compare([front, Elsewhere(endpoint, front)], 1800).remarks[0]
 
 
 def test_a_server_behind_the_first_that_has_the_setting_must_have_it_or_more():

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 
 from ansible_collections.mailops.imap.plugins.module_utils import _convergence
 from ansible_collections.mailops.imap.plugins.module_utils._host import HostError
-from ansible_collections.mailops.imap.plugins.module_utils._servers.base import Endpoint, Rejected
+from ansible_collections.mailops.imap.plugins.module_utils._servers.base import Endpoint, Rejected, Server
 from ansible_collections.mailops.imap.plugins.module_utils._servers.cyrus import Cyrus
 from ansible_collections.mailops.imap.plugins.module_utils._syntax import colon, text
 from ansible_collections.mailops.imap.plugins.module_utils._syntax.text import SyntaxProblem
@@ -386,7 +386,7 @@ def test_everything_at_once_changes_each_file_once_and_tells_every_line():
 
 def test_an_address_cannot_be_limited_behind_a_proxy_that_hides_it():
     server = Cyrus(host("maxlogins_per_host: 21\n"))
-    server.stand_behind(Endpoint("127.0.0.1", 10143))
+    server.stand_behind(Endpoint("127.0.0.1", 10143), Server())
     picture = _convergence.compare([server], {ADDRESS: 20}, {}, {})
     assert picture.edits == [] and picture.settings[ADDRESS]["drift"] == "unenforceable"
     assert picture.settings[ADDRESS]["effective"] == "unlimited"
@@ -394,7 +394,7 @@ def test_an_address_cannot_be_limited_behind_a_proxy_that_hides_it():
     assert "the proxy in front hands all clients on from its own address" in message
     assert message.endswith("; leave it out for this host")
     server = Cyrus(host("maxlogins_per_host: 21\n"))
-    server.stand_behind(Endpoint("127.0.0.1", 10143, proxy_protocol=True))
+    server.stand_behind(Endpoint("127.0.0.1", 10143, proxy_protocol=True), Server())
     assert _convergence.compare([server], {ADDRESS: 20}, {}, {}).unenforceable == []
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 
 from ansible_collections.mailops.imap.plugins.module_utils import _convergence, _workflow
 from ansible_collections.mailops.imap.plugins.module_utils._host import HostError
-from ansible_collections.mailops.imap.plugins.module_utils._servers.base import Edit, Endpoint, Rejected
+from ansible_collections.mailops.imap.plugins.module_utils._servers.base import Edit, Endpoint, Rejected, Server
 from ansible_collections.mailops.imap.plugins.module_utils._servers.dovecot import Dovecot
 from ansible_collections.mailops.imap.plugins.module_utils._syntax.text import SyntaxProblem
 from ansible_collections.mailops.imap.tests.unit.plugins.module_utils.fake_dovecot import LIFETIME, Doveconf
@@ -43,6 +43,14 @@ def host(main="", version="2.3", files=(), head=None, processes=(), **other):
     )
     machine.answers[DOVECONF] = Doveconf(machine, {"2.3": "2.3.19.1", "2.4": "2.4.1"}[version])
     return machine
+
+
+class Front(Server):
+    server_type = "front"
+
+    def __init__(self, counts_anew_for_backends=False):
+        super().__init__()
+        self.counts_anew_for_backends = counts_anew_for_backends
 
 
 def places(machine, name):
@@ -355,8 +363,37 @@ def test_clients_that_are_handed_on_are_remarked_on(version, passdb, there):
 
     server = Dovecot(host(passdb, version))
     assert ("hands clients on to another server (/etc/dovecot/dovecot.conf:" in remark()) is there
-    server.stand_behind(None)
+    server.stand_behind(None, Front())
     assert (remark() is not None) is there
+
+
+@VERSIONS
+@pytest.mark.parametrize(
+    ("line", "interval"),
+    [
+        ("", "every 120 seconds"),
+        ("imap_idle_notify_interval = 29 mins", "every 1740 seconds"),
+        ("protocol imap {\n imap_idle_notify_interval = 90s\n}", "every 90 seconds"),
+        ("imap_idle_notify_interval = 0", None),
+    ],
+)
+def test_a_front_that_counts_anew_whenever_dovecot_speaks_is_remarked_on(version, line, interval):
+    def remark():
+        return server.values["authenticated_connection_timeout"].remark
+
+    server = Dovecot(host(line + "\n", version))
+    server.stand_behind(Endpoint("127.0.0.1", 143), Front())
+    assert remark() is None
+    server.stand_behind(Endpoint("127.0.0.1", 143), Front(counts_anew_for_backends=True))
+    assert interval in remark() if interval else remark() is None
+    server.stand_behind(Endpoint("127.0.0.1", 143), Front())
+    assert (remark() is not None) is (interval is not None)
+
+
+def test_dovecot_that_never_speaks_in_idle_is_not_remarked_on():
+    server = Dovecot(host("imap_idle_notify_interval = unlimited\n", "2.4"))
+    server.stand_behind(None, Front(counts_anew_for_backends=True))
+    assert server.values["authenticated_connection_timeout"].remark is None
 
 
 @VERSIONS
@@ -771,9 +808,9 @@ def test_a_number_that_is_a_variable_is_refused_as_one(line, key):
 
 def test_a_front_that_tells_the_address_of_clients_makes_a_difference():
     server = Dovecot(host())
-    server.stand_behind(Endpoint("127.0.0.1", 143, proxy_protocol=True))
+    server.stand_behind(Endpoint("127.0.0.1", 143, proxy_protocol=True), Front())
     assert server.values[PER_USER].remark == "Dovecot counts the connections of a user from each address alone."
-    server.stand_behind(Endpoint("127.0.0.1", 143))
+    server.stand_behind(Endpoint("127.0.0.1", 143), Front())
     assert "so all those of a user count together" in server.values[PER_USER].remark
     assert len(server.endpoints) == 2
 
@@ -832,7 +869,7 @@ def test_a_whole_run_with_dovecot_alone():
 SUITES = {"2.3": "bookworm", "2.4": "trixie"}
 KEYS = {
     version: "default_client_limit mail_max_userip_connections imap_max_line_length login_greeting "
-    "imap_hibernate_timeout "
+    "imap_hibernate_timeout imap_idle_notify_interval "
     + " ".join(
         f"service/{service}/{key}"
         for service in ("imap-login", "imap")

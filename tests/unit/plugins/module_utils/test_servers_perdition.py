@@ -428,7 +428,9 @@ def test_a_chain_with_dovecot_on_the_same_host():
     assert [server.server_type for server in chain] == ["perdition", "dovecot"]
     picture = _convergence.compare(chain, {AUTHENTICATED: 1801}, {}, {})
     assert picture.settings[AUTHENTICATED]["drift"] == "unenforceable"
-    assert _convergence.compare(chain, {AUTHENTICATED: 5}, {}, {}).settings[AUTHENTICATED]["drift"] == "value"
+    picture = _convergence.compare(chain, {AUTHENTICATED: 5}, {}, {})
+    assert picture.settings[AUTHENTICATED]["drift"] == "value"
+    assert [remark[:34] for remark in picture.remarks] == ["perdition counts its time-out anew"]
 
 
 def test_another_server_that_is_not_behind_it_is_no_chain():
