@@ -65,19 +65,28 @@ def test_what_a_page_leads_to_is_there(path):
     assert missing | {target for target in schemas if not (ROOT / target).exists()} == set()
 
 
+def examples(page, heading):
+    """What stands in the blocks of code below a heading of a page."""
+    (part,) = [part for part in page.read_text().split("\n## ") if part.startswith(f"{heading}\n")]
+    return [block.strip() for block in re.findall(r"```(?:text|yaml)\n(.*?)```", part, re.DOTALL)]
+
+
+def said_in(name):
+    """What a file of a scenario says, without the comments at its beginning."""
+    path = ROOT / "extensions/molecule" / name
+    return "".join(line for line in path.open() if not line.startswith(("#", "---"))).strip()
+
+
+def test_the_way_to_measure_is_the_one_that_is_tested():
+    assert examples(ROOT / "README.md", "Measure it yourself") == [said_in("chain_dovecot/measure.yml")]
+
+
 def test_the_way_to_put_a_front_before_a_dovecot_is_the_one_that_is_tested():
-    scenario = ROOT / "extensions/molecule/proxy_same_host"
-    text, play = re.findall(
-        r"```(?:text|yaml)\n(.*?)```", (ROOT / "roles/imap_proxy/README.md").read_text().split("\n## ")[2], re.DOTALL
-    )
-
-    def said(name):
-        return "".join(line for line in (scenario / name).open() if not line.startswith(("#", "---"))).strip()
-
-    assert text.strip() == said("files/behind-a-front-2.3.conf")
-    assert play.strip() == said("converge.yml")
+    text, play = examples(ROOT / "roles/imap_proxy/README.md", "Before a Dovecot on the same host")
+    assert text == said_in("proxy_same_host/files/behind-a-front-2.3.conf")
+    assert play == said_in("proxy_same_host/converge.yml")
     newer = text.replace("    address =", "    listen =").replace("disable_plaintext_auth = no", "auth_allow_cleartext = yes")
-    assert newer.strip() == said("files/behind-a-front-2.4.conf")
+    assert newer == said_in("proxy_same_host/files/behind-a-front-2.4.conf")
 
 
 def test_the_action_group_has_the_modules_that_share_options():

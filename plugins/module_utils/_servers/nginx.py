@@ -81,7 +81,9 @@ class Nginx(base.Server):
     terms = {
         "authenticated_connection_timeout": base.Term("proxy_timeout", "any value; IDLE counts as idle"),
         "pre_authenticated_connection_timeout": base.Term(
-            "timeout", "any value, counted from the connection on; it bounds the login at the backend too"
+            "timeout",
+            "any value, counted from the connection on, and once more where a client says nothing after STARTTLS; it bounds "
+            "the login at the backend too",
         ),
     }
     # Measured with 1.22.1 and 1.26.3: a longer line is answered "BAD invalid command" before the login, and passed on
