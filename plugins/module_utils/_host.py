@@ -312,6 +312,17 @@ class Host:
                 return match.group(1)
         return None
 
+    def strange_to(self, pid, paths):
+        """Return the first of ``paths`` at which the process ``pid`` finds something else than this one does, because
+        its unit has mounts or a root of its own (systemd.exec(5)), or None. None where the process is gone.
+        """
+        try:
+            theirs = _Mounts(f"/proc/{pid}")
+        except OSError:
+            return None
+        own = _Mounts("/proc/self")
+        return next((path for path in paths if theirs.locate(path) != own.locate(path)), None)
+
     def open_files(self, pid):
         """Return ``(name, changed)`` for each file that the process ``pid`` holds open: its path, with " (deleted)"
         behind it where it is gone, and when its status last changed, in seconds since the epoch.
@@ -400,6 +411,42 @@ def _links(path):
                 waiting.append(os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path))))
             path = os.path.dirname(path)
     return links
+
+
+class _Mounts:
+    """What a process, given as its folder in /proc, finds where: its root folder, and the mounts below it
+    (proc_pid_mountinfo(5)). Raises OSError.
+    """
+
+    def __init__(self, process):
+        self._root = os.readlink(f"{process}/root")
+        # The number of a mount to those on it: number, device, place on that device, and where it is mounted.
+        self._on = {}
+        numbers = set()
+        with open(f"{process}/mountinfo", "rb") as stream:
+            for line in stream:
+                number, parent, device, place, point = line.split()[:5]
+                self._on.setdefault(parent, []).append((number, device, _unescaped(place), _unescaped(point)))
+                numbers.add(number)
+        self._first = [mount for parent, mounts in self._on.items() if parent not in numbers for mount in mounts]
+
+    def locate(self, path):
+        """Return the root folder, the device, and the place on it where ``path`` is, whatever is there."""
+        device, place, mounts = None, path, self._first
+        while True:
+            around = [mount for mount in mounts if f"{path}/".startswith(f"{mount[3].rstrip('/')}/")]
+            if not around:
+                return self._root, device, place
+            # The first on the way to the path leads to all others.
+            number, device, root, point = min(around, key=lambda mount: len(mount[3]))
+            place = os.path.normpath(os.path.join(root, os.path.relpath(path, point)))
+            mounts = self._on.get(number, ())
+
+
+def _unescaped(written):
+    """Return the path (text) that /proc writes with octal numbers for blanks, and with "//deleted" where it is gone."""
+    path = re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match.group(1), 8)]), written)
+    return os.fsdecode(path[: -len(b"//deleted")] if path.endswith(b"//deleted") else path)
 
 
 def _keep_attributes(path, descriptor):

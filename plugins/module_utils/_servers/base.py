@@ -202,6 +202,18 @@ def must_be_one(program, serving):
         )
 
 
+def must_see(process, paths, host):
+    """Raise HostError where ``process`` (Process or None) does not find at ``paths`` what the Host has there."""
+    names = [name for path in paths for name in (path, host.resolve(path))]
+    strange = process and host.strange_to(process.pid, names)
+    if strange:
+        raise HostError(
+            f"{process.name} (process {process.pid}) does not see this host's {strange}, because its unit has mounts or "
+            "a root directory of its own, such as BindPaths or RootDirectory of systemd.exec(5); let it see that "
+            "file, restart it and run again."
+        )
+
+
 def started_as(host, unit):
     """Return the command lines (list of str) that systemd starts ``unit`` with, with its variables expanded; none where
     it has no such unit.

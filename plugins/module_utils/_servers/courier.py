@@ -109,6 +109,8 @@ class Courier(base.Server):
         found = re.search(r"Courier-IMAP ([0-9.]+)", host.run([_IMAPD, "--version"]).words)
         self.version = found.group(1) if found else ""
         self.files = {path: host.read(path) for path in (_PLAIN, _TLS)}
+        for process in self._running.values():
+            base.must_see(process, self.files, host)
         self.changed_at = max(host.changed_at(path) for path in self.files)
         self._tree = _tree(self.files)
         self.serving = self._serving()

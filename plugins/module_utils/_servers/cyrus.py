@@ -106,6 +106,7 @@ class Cyrus(base.Server):
         self.files = {file.path: text.encode(file.source) for file in self._files}
         self.changed_at = max(host.changed_at(path) for path in self.files)
         self.files[services_file] = text.encode(self._master_file.source)
+        base.must_see(master, self.files, host)
         self.serving = _serving(host, master, services_file)
         self.master = master
         self.services = (base.unit(host, master, "cyrus-imapd"),)

@@ -117,9 +117,9 @@ class Dovecot(base.Server):
         variables = [(name,) for name in self._tree.variables() if (name,) not in self._keys]
         self._defaults = self._installed.values(host, [*self._keys[:-1], *variables, self._keys[-1]], defaults=True)
         self._reading = self._read(host, self._tree, self._installed)
-        self.changed_at = max(
-            host.changed_at(path) for path in [*self.files, *self._tree.folders, *self._reading.value_files]
-        )
+        paths = [*self.files, *self._tree.folders, *self._reading.value_files]
+        base.must_see(self.master, paths, host)
+        self.changed_at = max(host.changed_at(path) for path in paths)
         self.serving = _serving(host, self._installed.master)
         if services != _SERVICES:
             self._installed = self._installed.asked(host, [service for service in services if service != "imap"])

@@ -110,7 +110,9 @@ class Nginx(base.Server):
             raise base.Rejected(f"nginx refuses its configuration as it is: {_sentence(words)}")
         self.version = version.partition("/")[2].split(" ")[0]
         self.files = {path: text.encode(file.source) for path, file in self._tree.files.items()}
-        self.changed_at = max(host.changed_at(path) for path in [*self._tree.names, *self._tree.folders])
+        paths = [*self._tree.names, *self._tree.folders]
+        base.must_see(found.master, paths, host)
+        self.changed_at = max(host.changed_at(path) for path in paths)
         self.serving = _serving(host, found.master, self.changed_at, reading)
         self.master = found.master
         self.services = (base.unit(host, self.master, "nginx"),)

@@ -191,6 +191,8 @@ class Perdition(base.Server):
         self.files = {path: text.encode(file.source) for path, file in self._files.items()}
         self.changed_at = max((host.changed_at(path) for path in self.files), default=0.0)
         serving = [running[instance.program] for instance in self._imap if instance.program in running]
+        for process in serving:
+            base.must_see(process, self.files, host)
         if serving:
             self.serving = base.Serving(
                 min(process.started for process in serving), "+".join(process.identity for process in serving)

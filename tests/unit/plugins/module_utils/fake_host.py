@@ -28,7 +28,8 @@ class FakeHost:
 
     ``answers`` maps the words of a command to its (status, words), or to a function of the command that returns them;
     ``commands`` are those that ran, ``written`` the paths that were written; ``opened`` maps pid to open files;
-    ``locked_away`` maps the paths that must not be replaced to what is said of them.
+    ``locked_away`` maps the paths that must not be replaced to what is said of them; ``mounted`` maps pid to the paths at
+    which that process finds something else.
     """
 
     def __init__(self, files=(), programs=(), processes=(), listeners=(), answers=(), links=(), root=True):
@@ -52,6 +53,7 @@ class FakeHost:
         self.locked_away = {}
         self.root = root
         self.units = {}
+        self.mounted = {}
         self.seen = None
 
     # files
@@ -154,6 +156,9 @@ class FakeHost:
 
     def unit(self, pid):
         return self.units.get(pid)
+
+    def strange_to(self, pid, paths):
+        return next((path for path in paths if path in self.mounted.get(pid, ())), None)
 
     def open_files(self, pid):
         return self.opened.get(pid, [])

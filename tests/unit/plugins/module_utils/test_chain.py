@@ -238,3 +238,20 @@ def test_a_host_is_asked_once_which_dovecot_it_has(monkeypatch):
     monkeypatch.setattr(FakeHost, "once", Host.once)
     _chain.observe(machine, "auto")
     assert sum("protocols" in command for command in machine.commands) == 1
+
+
+@pytest.mark.parametrize(
+    "server, pid, path",
+    [
+        ({"nginx": front()}, 100, NGINX_MAIN),
+        ({"dovecot": True}, 300, next(iter(DOVECOT_FILES))),
+        ({"cyrus": True}, 50, CYRUS_CONF),
+        ({"cyrus": True}, 50, IMAPD_CONF),
+    ],
+)
+def test_a_server_that_sees_other_files_than_this_host_is_refused(server, pid, path):
+    machine = host(**server)
+    assert types(machine)
+    machine.mounted = {pid: [path]}
+    with pytest.raises(HostError, match=rf"\(process {pid}\) does not see this host's {path}, because"):
+        types(machine)

@@ -504,3 +504,68 @@ def test_a_process_that_is_gone_holds_nothing_that_could_be_told():
 def test_a_name_that_no_file_can_have_is_one_sentence():
     with pytest.raises(HostError, match="Cannot read .*null byte"):
         Host().read("/etc/a\0b")
+
+
+# what another process sees
+
+
+OWN = """\
+21 1 0:20 / / rw - overlay overlay rw
+22 21 8:1 /srv /srv rw - ext4 /dev/sda1 rw
+"""
+
+
+@pytest.mark.parametrize(
+    "theirs, path, same",
+    [
+        # ProtectSystem and ReadOnlyPaths mount what is there over itself.
+        (OWN + "30 21 0:20 /etc /etc ro - overlay overlay rw", "/etc/nginx/nginx.conf", True),
+        (
+            OWN + "30 21 0:20 /etc/nginx/nginx.conf//deleted /etc/nginx/nginx.conf rw - overlay overlay rw",
+            "/etc/nginx/nginx.conf",
+            True,
+        ),
+        (
+            OWN + "30 21 0:40 / /etc ro - tmpfs tmpfs rw\n31 30 0:20 /etc/nginx /etc/nginx ro - overlay overlay rw",
+            "/etc/nginx/nginx.conf",
+            True,
+        ),
+        (OWN + "30 22 8:1 /srv/a\\040b /srv/a\\040b ro - ext4 /dev/sda1 rw", "/srv/a b/c", True),
+        (OWN + "30 21 0:40 / /etc/nginx2 rw - tmpfs tmpfs rw", "/etc/nginx/nginx.conf", True),
+        (OWN + "30 21 8:1 /srv/nginx /etc/nginx rw - ext4 /dev/sda1 rw", "/etc/nginx/nginx.conf", False),
+        (OWN + "30 21 0:40 / /etc rw - tmpfs tmpfs rw", "/etc/nginx/nginx.conf", False),
+        # What is mounted later on a folder further up hides what is mounted below it.
+        (
+            OWN + "30 21 0:20 /etc/nginx /etc/nginx rw - overlay overlay rw\n31 21 0:40 / /etc rw - tmpfs tmpfs rw",
+            "/etc/nginx/nginx.conf",
+            False,
+        ),
+        ("40 39 8:1 /srv/root / rw - ext4 /dev/sda1 rw", "/etc/nginx/nginx.conf", False),
+        ("40 39 0:20 / / rw - overlay overlay rw", "/srv/nginx.conf", False),
+    ],
+)
+def test_whether_two_processes_see_the_same_at_a_path(tmp_path, theirs, path, same):
+    seen = []
+    for name, mounts in (("own", OWN), ("theirs", theirs)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "mountinfo").write_text(mounts)
+        (folder / "root").symlink_to("/")
+        seen.append(_host._Mounts(str(folder)).locate(path))
+    assert (seen[0] == seen[1]) is same
+
+
+def test_a_process_with_a_root_folder_of_its_own_sees_other_files(tmp_path):
+    for name, root in (("own", "/"), ("theirs", "/srv")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mountinfo").write_text(OWN)
+        (tmp_path / name / "root").symlink_to(root)
+    own, theirs = (_host._Mounts(str(tmp_path / name)) for name in ("own", "theirs"))
+    assert own.locate("/srv/a") != theirs.locate("/srv/a")
+
+
+def test_nothing_is_strange_to_this_process_nor_to_one_that_is_gone(host):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    assert host.strange_to(os.getpid(), ["/etc/passwd", "/proc/self"]) is None
+    assert host.strange_to(ended.pid, ["/etc/passwd"]) is None

@@ -320,3 +320,11 @@ def test_courier_beside_another_server_is_no_chain():
     machine.answers["/usr/sbin/dovecot"] = (0, "2.3.19.1")
     with pytest.raises(HostError, match="this host has dovecot and courier, which do not form a chain"):
         _chain.observe(machine, "auto")
+
+
+@pytest.mark.parametrize("path", [PLAIN, TLS])
+def test_a_daemon_that_sees_other_files_than_this_host_is_refused(path):
+    machine = host(processes=TWO)
+    machine.mounted = {70: [path]}
+    with pytest.raises(HostError, match=rf"couriertcpd \(process 70\) does not see this host's {path}, because"):
+        Courier(machine)

@@ -439,3 +439,11 @@ def test_another_server_that_is_not_behind_it_is_no_chain():
     machine.answers["/usr/sbin/dovecot"] = (0, "2.3.19.1")
     with pytest.raises(HostError, match="this host has perdition and dovecot, which do not form a chain"):
         _chain.observe(machine, "auto")
+
+
+@pytest.mark.parametrize("path", ["/etc/perdition/perdition.conf", "/etc/default/perdition"])
+def test_a_daemon_that_sees_other_files_than_this_host_is_refused(path):
+    machine = host("timeout 7\n")
+    machine.mounted = {90: [path]}
+    with pytest.raises(HostError, match=rf"\(process 90\) does not see this host's {path}, because"):
+        Perdition(machine)
