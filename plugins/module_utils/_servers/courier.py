@@ -5,7 +5,8 @@
 
 Facts: alarm(60) in imap/imaplogin.C and read_timeout(30 * 60) in imap/mainloop.C of courier-libs; the start scripts
 /usr/lib/courier/imapd and imapd-ssl of Debian's courier-imap 5.0.13 and 5.2.11; what couriertcpd (tcpd/tcpd.c) does
-with its options, measured with both.
+with its options, measured with both. couriertls waits for a TLS handshake without end, and only then is imaplogin
+started, whose alarm ends connections (measured: open after 1000 seconds; TLS_TIMEOUT is not implemented, says imapd-ssl).
 
 PRIVATE: other collections must not import this; it may change at any time.
 """
@@ -84,7 +85,9 @@ class Courier(base.Server):
     terms = {
         "authenticated_connection_timeout": base.Term(None, "compiled in, 1800 seconds; IDLE counts as idle"),
         "pre_authenticated_connection_timeout": base.Term(
-            None, "compiled in, 60 seconds, counted from the connection on"
+            None,
+            "compiled in, 60 seconds, counted from the connection on, with TLS from the end of the handshake on, for which "
+            "Courier waits without end",
         ),
         "max_connections": base.Term(
             "MAXDAEMONS", "counted by courier-imap and courier-imap-ssl on their own; further clients wait"
@@ -125,6 +128,20 @@ class Courier(base.Server):
             for name, seconds in _COMPILED_IN.items()
         }
         self.values.update({name: self._value(host, name) for name in _NUMBERS})
+        if any(_begins_tls(self._tree, daemon) for daemon in self._daemons):
+            self._remark_on_handshakes(
+                "Courier counts its 60 seconds from the end of a TLS handshake on, and never closes a client that is silent "
+                "during the handshake; the role mailops.imap.imap_proxy puts a mail proxy before it that does."
+            )
+
+    def _remark_on_handshakes(self, remark):
+        name = "pre_authenticated_connection_timeout"
+        self.values[name] = self.values[name]._replace(remark=remark)
+
+    def stand_behind(self, endpoint, front):
+        super().stand_behind(endpoint, front)
+        # Clients have their handshakes with the front.
+        self._remark_on_handshakes(None)
 
     def _value(self, host, name):
         variable, option, largest = _NUMBERS[name]
@@ -246,6 +263,12 @@ def _last(tree, daemon, name):
                 raise tree[path].problem(assignment.start, f"a value without expansions after {name}=")
             return tree[path], assignment
     return None
+
+
+def _begins_tls(tree, daemon):
+    """Whether clients have TLS from ``daemon``, by STARTTLS at least, which IMAPDSTARTTLS allows."""
+    starttls = tree[_TLS].in_force("IMAPDSTARTTLS")
+    return daemon.tls or (starttls is not None and (starttls.value is None or starttls.value[:1] in ("y", "Y")))
 
 
 def _in_options(tree, daemon, option):

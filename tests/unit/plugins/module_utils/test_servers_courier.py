@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.mailops.imap.plugins.module_utils import _chain, _convergence
 from ansible_collections.mailops.imap.plugins.module_utils._host import HostError
-from ansible_collections.mailops.imap.plugins.module_utils._servers.base import Endpoint, Rejected
+from ansible_collections.mailops.imap.plugins.module_utils._servers.base import Endpoint, Rejected, Server
 from ansible_collections.mailops.imap.plugins.module_utils._servers.courier import Courier
 from ansible_collections.mailops.imap.plugins.module_utils._syntax.text import SyntaxProblem
 
@@ -18,6 +18,7 @@ from .fake_host import FakeHost, process
 
 AUTHENTICATED, PRE_AUTHENTICATED = "authenticated_connection_timeout", "pre_authenticated_connection_timeout"
 CONNECTIONS, FROM_SINGLE_IP = "max_connections", "max_connections_from_single_ip"
+PRE_AUTHENTICATED = "pre_authenticated_connection_timeout"
 LOGIN, PLAIN, TLS = "/usr/lib/courier/courier/imaplogin", "/etc/courier/imapd", "/etc/courier/imapd-ssl"
 STARTED = 1000
 TCPD = "/usr/sbin/couriertcpd -address=0 -maxprocs={} -maxperip={} -access=/etc/courier/imapaccess.dat -nodnslookup"
@@ -147,6 +148,24 @@ def test_what_cannot_be_known_is_refused_with_its_line(plain, words):
 
 def test_values_of_a_shell_that_do_not_matter_do_not_matter():
     assert effective(CONNECTIONS, BOTH + 'IMAP_CAPABILITY_TLS="$IMAP_CAPABILITY AUTH=PLAIN"\n') == [40]
+
+
+@pytest.mark.parametrize(
+    ("tls", "processes", "there"),
+    [
+        ("", (tcpd(),), False),
+        ("IMAPDSTARTTLS=NO\n", (tcpd(),), False),
+        ("IMAPDSTARTTLS=YES\n", (tcpd(),), True),
+        ("IMAPDSTARTTLS=$WANTED\n", (tcpd(),), True),
+        ("IMAPDSTARTTLS=NO\n", TWO, True),
+    ],
+)
+def test_handshakes_that_courier_waits_for_are_remarked_on(tls, processes, there):
+    server = Courier(host(tls=tls, processes=processes))
+    remark = server.values[PRE_AUTHENTICATED].remark
+    assert ("silent during the handshake" in remark) if there else remark is None
+    server.stand_behind(None, Server())
+    assert server.values[PRE_AUTHENTICATED].remark is None
 
 
 def test_remarks_name_daemons_and_exceptions():
