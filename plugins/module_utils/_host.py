@@ -26,6 +26,15 @@ from typing import NamedTuple
 _SCRATCH = "mailops-imap-"
 #: After this many seconds no run is at work in its scratch folder any more.
 _ABANDONED = 3600
+#: What to do where the system says no.
+_ADVICE = {
+    errno.ENOSPC: "make room there",
+    errno.EDQUOT: "make room there",
+    errno.EROFS: "mount that file system writable",
+}
+#: FS_IOC_GETFLAGS and FS_APPEND_FL of linux/fs.h.
+_GET_FLAGS = 0x80000000 | struct.calcsize("l") << 16 | ord("f") << 8 | 1
+_APPEND = 0x20
 
 
 class Finished(NamedTuple):
@@ -139,10 +148,11 @@ class Host:
             self._synchronise(folder)
         except OSError as error:
             hint = ", because it is a mount of its own" if error.errno == errno.EBUSY else ""
-            raise HostError(f"Cannot replace {path}: {error.strerror}{hint}.") from error
+            raise HostError(f"Cannot replace {path}: {_words(error)}{hint}.") from error
         finally:
             if temporary is not None:
-                os.unlink(temporary)
+                with suppress(OSError):
+                    os.unlink(temporary)
 
     def must_be_replaceable(self, path):
         """Raise HostError where write() could not replace the file at ``path``. Nothing is written."""
@@ -151,6 +161,8 @@ class Host:
         for place in (path, os.path.dirname(path)):
             if place == path and path in (line.split()[4] for line in mounts):
                 reason = "it is a mount of its own; unmount it"
+            elif _takes_additions_alone(place):
+                reason = f"{place} takes additions alone; undo that (chattr -a)"
             elif os.access(place, os.W_OK):
                 continue
             elif os.statvfs(place).f_flag & os.ST_RDONLY:
@@ -183,13 +195,13 @@ class Host:
         """A new folder that only root can read, gone afterwards; those of runs that were killed go too. Raises
         HostError.
         """
-        for leftover in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), f"{_SCRATCH}*")):
+        with _told("Cannot make a folder for temporary files"):
+            path = tempfile.mkdtemp(prefix=_SCRATCH)
+        for leftover in glob.glob(os.path.join(glob.escape(os.path.dirname(path)), f"{_SCRATCH}*")):
             with suppress(OSError):
                 found = os.lstat(leftover)
                 if found.st_uid == os.geteuid() and time.time() - found.st_mtime > _ABANDONED:
                     shutil.rmtree(leftover)
-        with _told("Cannot make a folder for temporary files"):
-            path = tempfile.mkdtemp(prefix=_SCRATCH)
         try:
             yield path
         finally:
@@ -386,7 +398,13 @@ def _told(outcome):
     try:
         yield
     except OSError as error:
-        raise HostError(f"{outcome}: {error.strerror}.") from error
+        raise HostError(f"{outcome}: {_words(error)}.") from error
+
+
+def _words(error):
+    """Return what the system says of an OSError, and what to do where that is certain."""
+    advice = _ADVICE.get(error.errno)
+    return f"{error.strerror}; {advice} and run again" if advice else error.strerror
 
 
 def _locked(stream, path):
@@ -397,6 +415,20 @@ def _locked(stream, path):
         except BlockingIOError:
             return False
     return True
+
+
+def _takes_additions_alone(path):
+    """Whether what is at ``path`` has the attribute ``a`` of chattr(1), which lets nobody replace or remove it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            flags = fcntl.ioctl(descriptor, _GET_FLAGS, bytes(struct.calcsize("l")))
+        finally:
+            os.close(descriptor)
+    except OSError:
+        # Not every file system has such attributes.
+        return False
+    return bool(struct.unpack("l", flags)[0] & _APPEND)
 
 
 def _links(path):

@@ -96,8 +96,8 @@ def test_a_link_stays_one_and_its_target_changes(host, tmp_path):
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (errno.ENOSPC, "No space left on device."),
-        (errno.EROFS, "Read-only file system."),
+        (errno.ENOSPC, "No space left on device; make room there and run again."),
+        (errno.EROFS, "Read-only file system; mount that file system writable and run again."),
         (errno.EBUSY, "Device or resource busy, because it is a mount of its own."),
         (errno.EPERM, "Operation not permitted."),
     ],
@@ -127,7 +127,7 @@ def test_a_full_file_system(host, tmp_path):
     try:
         path = mount / "a.conf"
         path.write_bytes(b"one")
-        with pytest.raises(HostError, match="Cannot replace .*: No space left on device."):
+        with pytest.raises(HostError, match="Cannot replace .*: No space left on device; make room there"):
             host.write(str(path), b"two" * 100000)
         assert path.read_bytes() == b"one" and os.listdir(mount) == ["a.conf"]
         host.must_be_replaceable(str(path))
@@ -136,10 +136,10 @@ def test_a_full_file_system(host, tmp_path):
             host.must_be_replaceable(str(path))
         with pytest.raises(HostError, match="Read-only file system"):
             host.write(str(path), b"two")
-        with pytest.raises(HostError, match="Cannot make the folder .*: Read-only file system."):
+        with pytest.raises(HostError, match="Cannot make the folder .*: Read-only file system; mount"):
             host.make_folder(str(mount / "new"))
         with (
-            pytest.raises(HostError, match="Cannot lock .*: Read-only file system."),
+            pytest.raises(HostError, match="Cannot lock .*: Read-only file system; mount"),
             host.lock(str(mount / "lock"), 0),
         ):
             pass
@@ -183,6 +183,38 @@ def test_an_immutable_file_or_folder_is_known_beforehand(host, tmp_path):
             "so (lsattr shows what is immutable) and run again."
         )
     host.must_be_replaceable(str(link))
+
+
+@needs_root
+def test_what_takes_additions_alone_is_known_beforehand(host, tmp_path):
+    path = tmp_path / "a.conf"
+    path.write_bytes(b"one")
+    for place in (path, tmp_path):
+        command = ["chattr", "+a", place]
+        if not shutil.which("chattr") or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("nothing can be made append-only here")
+        try:
+            with pytest.raises(HostError) as problem:
+                host.must_be_replaceable(str(path))
+            with pytest.raises(HostError, match="Cannot replace .*: Operation not permitted."):
+                host.write(str(path), b"two")
+        finally:
+            subprocess.run(["chattr", "-a", place], check=True)
+        assert str(problem.value) == (
+            f"Nothing was changed, because {path} cannot be replaced: {place} takes additions alone; undo that (chattr "
+            "-a) and run again."
+        )
+        assert path.read_bytes() == b"one"
+
+
+def test_without_a_place_for_temporary_files_one_sentence_says_so(host, monkeypatch):
+    def none():
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    with pytest.raises(HostError, match="Cannot make a folder for temporary files: No usable"):
+        with host.scratch_folder():
+            pass
 
 
 WRITER = """
