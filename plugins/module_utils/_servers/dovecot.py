@@ -27,6 +27,7 @@ PRIVATE: other collections must not import this; it may change at any time.
 
 from __future__ import annotations
 
+import collections
 import difflib
 import ipaddress
 import os.path
@@ -62,6 +63,8 @@ _MARK = "/login-master-notify"
 _READING = 1.0
 #: A field of a passdb that hands clients on, whether it is given in the configuration or selected in a query there.
 _PROXY = re.compile(r"(?<![\w/.-])proxy(_maybe)?(?![\w/.-])")
+#: A line's number in what doveconf says.
+_LINE = re.compile(r"(?<= line )[0-9]+|(?<=:)[0-9]+(?=:)")
 _TOO_LOW = re.compile(r"service (\S+) \{ client_limit=([0-9]+) \} is lower than required under max\. load \(([0-9]+)\)")
 
 
@@ -271,9 +274,10 @@ class Dovecot(base.Server):
 
         A change that asks more of service auth or anvil than they take is refused: it is for the administrator to say
         what else may depend on those.
-        Only complaints that the files on disk do not cause already count, and the master's about a ``client_limit``
-        that does not suffice only where it would have to be higher than before (master_settings_verify(), 2.4:
-        master_settings_ext_check(), src/master/master-settings.c, which doveconf runs as well).
+        Only complaints that the files on disk do not cause already, on whatever line, count, and the master's about a
+        ``client_limit`` that does not suffice only where it would have to be higher than before
+        (master_settings_verify(), 2.4: master_settings_ext_check(), src/master/master-settings.c, which doveconf runs
+        as well).
         """
         tree = self._tree_of(files)
         with host.scratch_folder() as scratch:
@@ -282,7 +286,7 @@ class Dovecot(base.Server):
                 host.put(place, text.encode(syntax.relocated(tree, tree.files[path], places)))
             staged = self._installed._replace(main=places[tree.main], places=places)
             done = staged.doveconf(host, "-n", "-x")
-            added = [complaint for complaint in _complaints(done.words) if complaint not in self._complaints]
+            added = _more(_complaints(done.words), self._complaints)
             lacking = {
                 service: (limit, needed)
                 for service, (limit, needed) in _too_low(added).items()
@@ -813,6 +817,18 @@ def _addresses(listen):
 def _complaints(words):
     """Return what doveconf complains of, a list of lines."""
     return [line[len("doveconf: ") :] for line in words.split("\n") if line.startswith("doveconf: ")]
+
+
+def _more(complaints, before):
+    """Return those of ``complaints`` (list of str) that were not made ``before``; on which line does not matter."""
+    known = collections.Counter(_LINE.sub("", complaint) for complaint in before)
+    added = []
+    for complaint in complaints:
+        words = _LINE.sub("", complaint)
+        if not known[words]:
+            added.append(complaint)
+        known[words] -= bool(known[words])
+    return added
 
 
 def _sentence(words):

@@ -102,10 +102,15 @@ class Doveconf:
         return int(found) if found not in ("", "0") else int(self.value(tree, f"default_{key}", {}))
 
     def warnings(self, tree):
-        """What the master says of service auth and service anvil."""
+        """What is said of settings that are called obsolete, and what the master says of service auth and anvil."""
         logins = self.number(tree, "imap-login", "process_limit")
         needed = {"auth": logins, "anvil": logins + 3}
-        return [
+        obsolete = [
+            f"doveconf: Warning: Obsolete setting in {each.file.path}:{each.line}: {each.path[-1]} is of no use any more"
+            for each in tree.assignments
+            if "obsolete" in each.path[-1]
+        ]
+        return obsolete + [
             f"doveconf: Warning: service {service} {{ client_limit={limit} }} is lower than required under max. load "
             f"({needed[service]}). Counted with: service imap-login {{ process_limit={logins} }}"
             for service in needed

@@ -703,6 +703,20 @@ def test_where_2_3_cannot_have_both_the_new_one_is_for_all_clients_and_protocols
 
 
 @VERSIONS
+def test_a_complaint_that_only_moves_to_another_line_was_there_before(version):
+    machine = host("protocol imap {\n}\nobsolete = yes\n", version)
+    set_to(machine, banner="b")
+    assert body(machine).endswith("protocol imap {\n  login_greeting = b\n}\nobsolete = yes\n")
+
+
+def test_one_more_complaint_of_the_same_words_is_a_new_one():
+    machine = host("protocol imap {\n}\nobsolete = yes\n")
+    server = Dovecot(machine)
+    with pytest.raises(Rejected, match="with this change: Warning: Obsolete setting in /etc/dovecot/dovecot.conf:5: obs"):
+        server.check(machine, {MAIN: machine.files[MAIN] + b"obsolete = yes\n"})
+
+
+@VERSIONS
 def test_services_that_would_have_to_take_more_are_named(version):
     with pytest.raises(Rejected) as problem:
         set_to(host(version=version), max_connections=2000)
