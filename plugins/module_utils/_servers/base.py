@@ -17,6 +17,7 @@ from .._syntax import text
 
 #: The ports that are registered for IMAP, without and with TLS from the first byte (RFC 9051, RFC 8314).
 IMAP_PORTS = (143, 993)
+_UNLIMITED = float("inf")
 #: A command line in what systemctl shows of ExecStart.
 _COMMAND_LINE = re.compile(r"argv\[\]=(.*?) ; ignore_errors=")
 
@@ -164,11 +165,21 @@ class Server:
 
     def stand_behind(self, endpoint, front):
         """Take note of a ``front`` (Server) that hands its clients on to this server at ``endpoint`` (Endpoint, or None
-        where the front's configuration does not name it): that is where it answers.
+        where the front's configuration does not name it): that is where it answers. Without a PROXY header all of them
+        come from the front's address, so that no limit for each address can be obeyed.
         """
         if endpoint is not None and endpoint not in self._reached_at:
             self._reached_at.append(endpoint)
             self.endpoints = self._reached_at
+        value = self.values.get("max_connections_from_single_ip")
+        if value and (endpoint is None or not endpoint.proxy_protocol):
+            self.values["max_connections_from_single_ip"] = Value(
+                tuple(place._replace(effective=_UNLIMITED) for place in value.places),
+                _UNLIMITED,
+                _UNLIMITED,
+                "the proxy in front hands all clients on from its own address, so that "
+                f"{self.terms['max_connections_from_single_ip'].option} would count them as one",
+            )
 
     def check(self, host, files):
         """Have the daemon's own parser read its configuration with ``files`` (path to bytes) in the place of those on

@@ -27,6 +27,8 @@ _IMAPD = "/usr/bin/imapd"
 _PLAIN = "/etc/courier/imapd"
 _TLS = "/etc/courier/imapd-ssl"
 _ACCESS = "/etc/courier/imapaccess"
+#: Addresses that stand for all.
+_ANY = ("", "0", "0.0.0.0", "::")
 _PORTS = {"imap": 143, "imap2": 143, "imaps": 993}
 #: Setting name to the seconds that connections live in each state. While the client waits in IDLE it is the same time
 #: (measured: 1801.8 seconds, because IDLE looks at the clock every IMAP_IDLE_TIMEOUT seconds).
@@ -93,7 +95,9 @@ class Courier(base.Server):
             "MAXDAEMONS", "counted by courier-imap and courier-imap-ssl on their own; further clients wait"
         ),
         "max_connections_from_single_ip": base.Term(
-            "MAXPERIP", "counted by courier-imap and courier-imap-ssl on their own; further clients are turned away"
+            "MAXPERIP",
+            "counted by courier-imap and courier-imap-ssl on their own; further clients are turned away; not behind a "
+            "proxy that hides the clients' addresses",
         ),
     }
     lacks = {
@@ -311,6 +315,7 @@ def _around(source, assignment, splice):
 def _endpoints(tree, daemon):
     """Return the Endpoints of ``daemon``: PORT is a list of ports, each with an address before it or without."""
     address, port = (_last(tree, daemon, name) for name in (daemon.address, daemon.port))
+    behind = _wanting_header(tree, daemon)
     endpoints = []
     for written in port[1].value.split(",") if port else ():
         host, dummy, number = written.strip().rpartition(".")
@@ -318,8 +323,26 @@ def _endpoints(tree, daemon):
         number = _PORTS.get(number, number)
         if str(number).isdecimal():
             local = {"0": "127.0.0.1", "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-            endpoints.append(base.Endpoint(local, int(number), daemon.tls))
+            header = any(own in (*_ANY, host, local) and wanted in ("", int(number)) for own, wanted in behind)
+            endpoints.append(base.Endpoint(local, int(number), daemon.tls, header))
     return endpoints
+
+
+def _wanting_header(tree, daemon):
+    """Return ``(address, port)`` for each port on which ``daemon`` wants a PROXY header, empty ones standing for all.
+
+    ``-haproxy`` of courier-imap 5.2.11 is a list, each with seconds, /port=[ADDRESS.]PORT or both; without a value, it does
+    nothing (couriertcpd(1), measured).
+    """
+    pair = _last(tree, daemon, "TCPDOPTS")
+    given = re.findall(r"(?<!\S)-haproxy=(\S+)", pair[1].value) if pair else []
+    wanting = []
+    for each in given[-1].split(",") if given else ():
+        address, dummy, port = each.partition("/port=")[2].rpartition(".")
+        number = str(_PORTS.get(port, port))
+        if number.isdecimal() or not port:
+            wanting.append((address, number and int(number)))
+    return wanting
 
 
 def _exceptions(host, tree):

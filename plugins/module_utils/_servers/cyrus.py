@@ -117,18 +117,6 @@ class Cyrus(base.Server):
             "max_connections": self._connections(),
         }
 
-    def stand_behind(self, endpoint, front):
-        super().stand_behind(endpoint, front)
-        if endpoint is None or not endpoint.proxy_protocol:
-            value = self.values["max_connections_from_single_ip"]
-            self.values["max_connections_from_single_ip"] = base.Value(
-                tuple(place._replace(effective=_UNLIMITED) for place in value.places),
-                _UNLIMITED,
-                _UNLIMITED,
-                "the proxy in front hands all clients on from its own address, so that maxlogins_per_host would count them "
-                "as one",
-            )
-
     # observing
 
     def _timeouts(self):

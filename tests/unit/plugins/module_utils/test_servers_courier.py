@@ -269,6 +269,17 @@ def test_commands_in_a_file_are_never_run(command):
     assert machine.commands == []
 
 
+def test_an_address_cannot_be_limited_behind_a_proxy_that_hides_it():
+    server = Courier(host(BOTH))
+    server.stand_behind(Endpoint("127.0.0.1", 143, proxy_protocol=True), Server())
+    assert _convergence.compare([server], {FROM_SINGLE_IP: 9}, {}, {}).unenforceable == []
+    server.stand_behind(Endpoint("127.0.0.1", 143), Server())
+    picture = _convergence.compare([server], {FROM_SINGLE_IP: 20}, {}, {})
+    assert picture.edits == [] and picture.settings[FROM_SINGLE_IP]["drift"] == "unenforceable"
+    assert picture.settings[FROM_SINGLE_IP]["effective"] == "unlimited"
+    assert "MAXPERIP would count them as one" in picture.unenforceable[0]
+
+
 # presence, processes, endpoints
 
 
@@ -326,6 +337,24 @@ def test_a_daemon_that_was_not_started_with_what_the_files_say_is_told():
 )
 def test_endpoints(plain, endpoints):
     assert Courier(host(BOTH + plain)).endpoints == endpoints
+
+
+@pytest.mark.parametrize(
+    ("options", "headers"),
+    [
+        ("-nodnslookup", [False, False]),
+        ("-haproxy", [False, False]),
+        ("-haproxy=5", [True, True]),
+        ("-haproxy=5/port=143", [True, False]),
+        ("-haproxy=/port=900,/port=993", [False, True]),
+        ("-haproxy=/port=imap,/port=192.0.2.1.900", [True, False]),
+        ("-haproxy=/port=0.143,/port=127.0.0.1.900", [True, True]),
+        ("-haproxy=/port=143 -haproxy=/port=993", [False, False]),
+    ],
+)
+def test_a_port_that_wants_a_proxy_header(options, headers):
+    server = Courier(host(BOTH + f'PORT=143,127.0.0.1.900\nTCPDOPTS="{options}"\n'))
+    assert [endpoint.proxy_protocol for endpoint in server.endpoints] == headers
 
 
 def test_the_daemon_for_tls_has_ports_of_its_own():
