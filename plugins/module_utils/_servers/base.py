@@ -165,12 +165,17 @@ class Server:
 
     def stand_behind(self, endpoint, front):
         """Take note of a ``front`` (Server) that hands its clients on to this server at ``endpoint`` (Endpoint, or None
-        where the front's configuration does not name it): that is where it answers. Without a PROXY header all of them
-        come from the front's address, so that no limit for each address can be obeyed.
+        where the front's configuration does not name it): that is where it answers. It gets only those that log in, and
+        without a PROXY header all of them come from the front's address, so that no limit for each address can be obeyed.
         """
         if endpoint is not None and endpoint not in self._reached_at:
             self._reached_at.append(endpoint)
             self.endpoints = self._reached_at
+        value = self.values.get("max_connections")
+        uncounted = f"Clients that have not logged in are with {front.server_type}, which takes any number of them."
+        if value and uncounted not in (value.remark or ""):
+            remark = f"{value.remark} {uncounted}" if value.remark else uncounted
+            self.values["max_connections"] = value._replace(remark=remark)
         value = self.values.get("max_connections_from_single_ip")
         if value and (endpoint is None or not endpoint.proxy_protocol):
             self.values["max_connections_from_single_ip"] = Value(

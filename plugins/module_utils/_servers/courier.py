@@ -331,8 +331,8 @@ def _endpoints(tree, daemon):
 def _wanting_header(tree, daemon):
     """Return ``(address, port)`` for each port on which ``daemon`` wants a PROXY header, empty ones standing for all.
 
-    ``-haproxy`` of courier-imap 5.2.11 is a list, each with seconds, /port=[ADDRESS.]PORT or both; without a value, it does
-    nothing (couriertcpd(1), measured).
+    ``-haproxy`` of courier-imap 5.2.11 is a list, each with seconds, /port=[ADDRESS.]PORT or both; without a value, it
+    does nothing (couriertcpd(1), measured).
     """
     pair = _last(tree, daemon, "TCPDOPTS")
     given = re.findall(r"(?<!\S)-haproxy=(\S+)", pair[1].value) if pair else []

@@ -10,8 +10,9 @@ effective value is worked out here.
 
 Limits, measured with 3.6.1 and 3.10.2: maxchild counts the processes of one service, IPv4 and IPv6 apart, and 0 lets
 nobody in (add_service() of master/master.c). maxlogins_per_host counts the connections of all services from an address,
-logged in or not, the one that logs in included, so that of N only N - 1 can log in; maxlogins_per_user counts only those
-that have logged in; 0 stands for no limit, and less lets nobody in (procusage_cb() and proc_checklimits() of imap/proc.c,
+logged in or not, the one that logs in included, so that of N only N - 1 can log in, and nobody where N wait before their
+login, whom nothing refuses; maxlogins_per_user counts only those that have logged in, and of twenty logins at once it let
+in one too many; 0 stands for no limit, and less lets nobody in (procusage_cb() and proc_checklimits() of imap/proc.c,
 lib/proc.c since 3.10).
 
 PRIVATE: other collections must not import this; it may change at any time.
@@ -49,6 +50,10 @@ _UNLIMITED = float("inf")
 _BOTH_FAMILIES = ("", "*", "localhost")
 #: Setting name to how many of the connections that its option counts are none that the limit is for.
 _COUNTED_TOO = {"max_connections_from_single_ip": 1, "max_connections_per_user": 0}
+_REMARKS_ON_LOGINS = {
+    "max_connections_from_single_ip": "Cyrus refuses logins alone: connections that have not logged in are not limited, "
+    "but count, so that as many of them from one address as max_connections_from_single_ip keep it from logging in."
+}
 
 
 class Cyrus(base.Server):
@@ -67,11 +72,14 @@ class Cyrus(base.Server):
         ),
         "max_connections_from_single_ip": base.Term(
             "maxlogins_per_host",
-            "one more is written, because the login that is refused counts too, as do connections of other services; "
-            "not behind a proxy that hides the clients' addresses",
+            "one more is written, because the login that is refused counts too, as do connections of other services "
+            "and all that have not logged in, which themselves are not limited; not behind a proxy that hides the "
+            "clients' addresses",
         ),
         "max_connections_per_user": base.Term(
-            "maxlogins_per_user", "connections of other services count too; a login too many is refused"
+            "maxlogins_per_user",
+            "connections of other services count too; a login too many is refused, unless it comes at the same moment "
+            "as others",
         ),
     }
     lacks = {
@@ -157,7 +165,9 @@ class Cyrus(base.Server):
                 places.append(place._replace(configured=_UNLIMITED, effective=_UNLIMITED))
             else:
                 places.append(place._replace(effective=max(0, place.configured - _COUNTED_TOO[name])))
-        return base.Value(tuple(dict.fromkeys(places)), 1, _LARGEST - _COUNTED_TOO[name])
+        return base.Value(
+            tuple(dict.fromkeys(places)), 1, _LARGEST - _COUNTED_TOO[name], remark=_REMARKS_ON_LOGINS.get(name)
+        )
 
     def _connections(self):
         """Return the Value of the limit of connections: a Place for each service."""

@@ -12,7 +12,12 @@ Facts, all measured with 2.3.19.1 and 2.4.1 as well:
   ``process_limit`` processes. A client that has logged in takes one place in service imap, and with TLS one in service
   imap-login as well, for as long as it stays. Where service imap is full, the login is not answered; where service
   imap-login is full, a new client takes the place of the oldest that has not logged in, or is not greeted;
-* ``mail_max_userip_connections`` counts by user and address (src/login-common/sasl-server.c), and 0 is no limit;
+* a process that has had as many clients as it ends after takes no more, but keeps its place until the last of them
+  leaves (measured: one of five that stays leaves no place for others);
+* ``mail_max_userip_connections`` counts by user and address (src/login-common/sasl-server.c), and 0 is no limit. Logins
+  at the same moment do not count one another (of twenty with a limit of three, all twenty got in), and it does not count
+  for a client that a passdb hands on;
+* ``imap_max_line_length`` bounds what follows the name of a command, with what literals hold, within 12 bytes;
 * a client in IDLE is told "Still here" every ``imap_idle_notify_interval``, the first time after a part of it that
   depends on the clock (imap_keepalive_interval_msecs(), src/lib-imap/imap-keepalive.c), and never where that is 0;
 * ``%`` in the greeting begins a variable in 2.3, and ``%{`` in 2.4; one that Dovecot does not know ends every login;
@@ -81,13 +86,17 @@ class Dovecot(base.Server):
         "pre_authenticated_connection_timeout": base.Term(None, "compiled in: 180 seconds after the connection"),
         "max_connections": base.Term(
             "process_limit, client_limit",
-            "of service imap-login for clients that are about to log in or have TLS, of service imap for those that "
-            "have logged in",
+            "of service imap-login for clients that are about to log in, have TLS or are handed on by a passdb, of "
+            "service imap for those that have logged in",
         ),
         "max_connections_per_user": base.Term(
-            "mail_max_userip_connections", "for each user from each address"
+            "mail_max_userip_connections",
+            "for each user from each address; logins at the same moment do not count one another",
         ),
-        "max_command_size": base.Term("imap_max_line_length", "once a client has logged in"),
+        "max_command_size": base.Term(
+            "imap_max_line_length",
+            "of the arguments of a command, without its tag and name, once a client has logged in",
+        ),
         "banner": base.Term("login_greeting", "after the capabilities"),
     }
 
@@ -138,24 +147,21 @@ class Dovecot(base.Server):
             self.values[name] = base.Value(places) if name == "banner" else base.Value(places, 1, _LARGEST)
         self._kept_alive_by = None
         proxying = _proxying(self._tree)
+        whom = proxying and f"another server ({proxying.file.path}:{proxying.line})"
         self._handing_on = proxying and (
-            f"Dovecot hands clients on to another server ({proxying.file.path}:{proxying.line}), which alone ends the "
-            "connections of those that have logged in; it is taken to keep idle ones for 1800 seconds, as RFC 9051 "
-            "(section 5.4) asks."
+            f"Dovecot hands clients on to {whom}, which alone ends the connections of those that have logged in; it is "
+            "taken to keep idle ones for 1800 seconds, as RFC 9051 (section 5.4) asks."
         )
+        self._handed_on = proxying and f"Clients that Dovecot hands on to {whom} are not limited so."
         self._remark(
             "authenticated_connection_timeout",
             self._handing_on
             or "Dovecot closes an idle connection after 1800 seconds, but never while its client waits in IDLE; the "
             "role mailops.imap.imap_proxy puts a mail proxy before it that does.",
         )
-        self._remark("max_connections_per_user", "Dovecot counts the connections of a user from each address alone.")
-        if syntax.seconds(self._reading.told[("imap_hibernate_timeout",)], self._tree.version) not in (0, float("inf")):
-            self._remark(
-                "max_connections",
-                "Dovecot's imap_hibernate_timeout is set, so a client that waits in IDLE gives its place in service "
-                "imap to others, and more than max_connections may have logged in.",
-            )
+        self._remark("max_connections", " ".join(self._places_lost_and_shared()) or None)
+        self._remark("max_connections_per_user", self._counting_users())
+        self._remark("max_command_size", self._handed_on)
 
     def _read(self, host, tree, installed):
         """Return the _Reading of ``tree``, which is the configuration of the _Installed. Raises Rejected."""
@@ -175,9 +181,34 @@ class Dovecot(base.Server):
         if endpoint is None or not endpoint.proxy_protocol:
             self._remark(
                 "max_connections_per_user",
-                "Dovecot counts the connections of a user from each address alone, and does not learn the address of "
-                "clients that come through the proxy before it (PROXY protocol), so all those of a user count "
-                "together.",
+                self._counting_users(
+                    ", and does not learn the address of clients that come through the proxy before it (PROXY "
+                    "protocol), so all those of a user count together"
+                ),
+            )
+
+    def _counting_users(self, more=""):
+        """Return what to know of the limit for each user, with ``more`` about addresses."""
+        remark = (
+            f"Dovecot counts the connections of a user from each address alone{more}; those that log in at the same "
+            "moment do not count one another, so that more of them may get in."
+        )
+        return f"{remark} {self._handed_on}" if self._handed_on else remark
+
+    def _places_lost_and_shared(self):
+        """Yield what to know of services that may take fewer clients than the limit of connections, or more."""
+        key = _LIFETIME[self._tree.version]
+        for service in _services(self._tree):
+            capacity = self._reading.capacity(service)
+            if capacity.lifetime < float("inf") and min(capacity.clients, capacity.lifetime) > 1:
+                yield (
+                    f"A process of service {service} that has had {capacity.lifetime} clients ({key}) takes no more, "
+                    "and keeps its places until the last of them leaves, so that fewer than max_connections may get in."
+                )
+        if syntax.seconds(self._reading.told[("imap_hibernate_timeout",)], self._tree.version) not in (0, float("inf")):
+            yield (
+                "Dovecot's imap_hibernate_timeout is set, so a client that waits in IDLE gives its place in service "
+                "imap to others, and more than max_connections may have logged in."
             )
 
     def _keeping_alive(self):

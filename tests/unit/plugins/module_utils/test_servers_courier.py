@@ -280,6 +280,15 @@ def test_an_address_cannot_be_limited_behind_a_proxy_that_hides_it():
     assert "MAXPERIP would count them as one" in picture.unenforceable[0]
 
 
+def test_clients_that_a_front_keeps_until_they_log_in_are_remarked_on():
+    server = Courier(host(BOTH, processes=TWO))
+    alone = server.values[CONNECTIONS].remark
+    for port in (143, 10143):
+        server.stand_behind(Endpoint("127.0.0.1", port), Server())
+    assert server.values[CONNECTIONS].remark.startswith(f"{alone} Clients that have not logged in are with ")
+    assert server.values[CONNECTIONS].remark.count("Clients that") == 1
+
+
 # presence, processes, endpoints
 
 

@@ -384,6 +384,11 @@ def test_everything_at_once_changes_each_file_once_and_tells_every_line():
     ]
 
 
+def test_connections_that_have_not_logged_in_are_remarked_on():
+    remark = Cyrus(host()).values[ADDRESS].remark
+    assert remark.startswith("Cyrus refuses logins alone: connections that have not logged in are not limited, but count")
+
+
 def test_an_address_cannot_be_limited_behind_a_proxy_that_hides_it():
     server = Cyrus(host("maxlogins_per_host: 21\n"))
     server.stand_behind(Endpoint("127.0.0.1", 10143), Server())

@@ -348,6 +348,22 @@ def test_hibernation_is_remarked_on():
 
 
 @pytest.mark.parametrize(
+    ("version", "limits", "there"),
+    [
+        ("2.3", "service_count = 5\n client_limit = 4", True),
+        ("2.3", "service_count = 5\n client_limit = 1", False),
+        ("2.3", "service_count = 0\n client_limit = 4", False),
+        ("2.3", "service_count = 1\n client_limit = 4", False),
+        ("2.4", "restart_request_count = 5\n client_limit = 4", True),
+        ("2.4", "restart_request_count = unlimited\n client_limit = 4", False),
+    ],
+)
+def test_processes_that_keep_places_for_clients_that_they_no_longer_take_are_remarked_on(version, limits, there):
+    remark = Dovecot(host("service imap {\n " + limits + "\n}\n", version)).values[ALL].remark
+    assert ("service imap that has had 5 clients" in (remark or "")) is there
+
+
+@pytest.mark.parametrize(
     ("version", "passdb", "there"),
     [
         ("2.3", "passdb {\n driver = static\n args = proxy=y host=192.0.2.1 nopassword=y\n}\n", True),
@@ -365,6 +381,9 @@ def test_clients_that_are_handed_on_are_remarked_on(version, passdb, there):
     assert ("hands clients on to another server (/etc/dovecot/dovecot.conf:" in remark()) is there
     server.stand_behind(None, Front())
     assert (remark() is not None) is there
+    uncounted = "Clients that Dovecot hands on to another server (/etc/dovecot/dovecot.conf:"
+    assert (uncounted in server.values[PER_USER].remark) is there
+    assert (server.values[SIZE].remark is not None) is there
 
 
 @VERSIONS
@@ -823,7 +842,8 @@ def test_a_number_that_is_a_variable_is_refused_as_one(line, key):
 def test_a_front_that_tells_the_address_of_clients_makes_a_difference():
     server = Dovecot(host())
     server.stand_behind(Endpoint("127.0.0.1", 143, proxy_protocol=True), Front())
-    assert server.values[PER_USER].remark == "Dovecot counts the connections of a user from each address alone."
+    remark = server.values[PER_USER].remark
+    assert remark.startswith("Dovecot counts the connections of a user from each address alone; those that log in at the ")
     server.stand_behind(Endpoint("127.0.0.1", 143), Front())
     assert "so all those of a user count together" in server.values[PER_USER].remark
     assert len(server.endpoints) == 2
