@@ -12,6 +12,16 @@ from __future__ import annotations
 #: it hands them on to, which is there from 2013 on.
 SERVICES = ("MSExchangeIMAP4", "MSExchangeIMAP4BE")
 
+
+def service(name):
+    """Return the one of SERVICES that is meant by ``name``, None for any other.
+
+    Windows compares names of services without case, and tells them as they were registered: the first one as
+    MSExchangeImap4 by Exchange 2013 (Microsoft's table of its antivirus exclusions), and as above by its documentation.
+    """
+    return next((known for known in SERVICES if known.casefold() == str(name).casefold()), None)
+
+
 _AUTH = ["auto", "kerberos", "negotiate", "ntlm", "basic", "credssp", "certificate"]
 
 #: Option name to its argument spec.

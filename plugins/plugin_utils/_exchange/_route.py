@@ -172,13 +172,14 @@ def restart(access, services, identity=None, health=Health(), check_mode=False):
         _greeting.check_max_wait(health.max_wait)
     except HostError as problem:
         raise ExchangeError(str(problem)) from None
-    strange = [name for name in services if name not in _services.SERVICES]
+    strange = [name for name in services if not _services.service(name)]
     if strange:
         raise ExchangeError(
             f"services names {', '.join(strange)}, but only {', '.join(_services.SERVICES)} can be restarted on "
             f"Exchange; "
             "use what imap_settings returned."
         )
+    services = [_services.service(name) for name in services]
     if services and not access.look_at_services:
         warning = (
             f"{' and '.join(services)} were not restarted, because look_at_services is false in the option exchange; "

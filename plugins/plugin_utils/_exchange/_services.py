@@ -16,7 +16,7 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple, Optional
 
-from ansible_collections.mailops.imap.plugins.module_utils._exchange import SERVICES
+from ansible_collections.mailops.imap.plugins.module_utils._exchange import SERVICES, service
 
 from ._session import Changed, ExchangeError, Refused
 
@@ -65,12 +65,11 @@ def _observe(session):
         wanted = " OR ".join(f"ProcessId = {process}" for process in processes)
         for row in _query(session, f"SELECT ProcessId, CreationDate FROM Win32_Process WHERE {wanted}"):
             started[int(row["ProcessId"])] = instant(row.get("CreationDate"))
-    found = {
-        str(row["Name"]): Service(
-            str(row["Name"]), str(row.get("State")), started.get(int(row.get("ProcessId") or 0)), row.get("SystemName")
-        )
-        for row in rows
-    }
+    found = {}
+    for row in rows:
+        name, process = service(row["Name"]), int(row.get("ProcessId") or 0)
+        computer = row.get("SystemName")
+        found[name] = Service(name, str(row.get("State")), started.get(process), computer and str(computer))
     return [found[name] for name in SERVICES if name in found]
 
 

@@ -37,7 +37,7 @@ def goes_to_exchange(action):
             f"server_type is {server_type}, but the host is a Windows one; leave it out, or set exchange."
         )
     services = check_type_list(arguments.get("services") or [])
-    return is_windows(action) or server_type == "exchange" or any(name in _exchange.SERVICES for name in services)
+    return is_windows(action) or server_type == "exchange" or any(_exchange.service(name) for name in services)
 
 
 def plain(value):

@@ -128,7 +128,8 @@ def test_a_windows_host_and_the_server_type_go_to_exchange(options, windows, exe
 
 
 def test_exchanges_services_are_restarted_from_the_controller_on_any_connection(executed, exchange):
-    assert run(imap_restart, {"services": ["MSExchangeIMAP4"]})["services"] == ["MSExchangeIMAP4"]
+    for name in ("MSExchangeIMAP4", "MSExchangeImap4"):
+        assert run(imap_restart, {"services": [name]})["services"] == ["MSExchangeIMAP4"]
     assert run(imap_restart, {"services": []}, windows=True)["changed"] is False
     assert executed == [] and len(exchange.did("Restart-Service")) == 1
 

@@ -487,6 +487,15 @@ def test_restarting_in_check_mode_contacts_nobody():
     assert exchange.places == []
 
 
+def test_services_are_known_by_their_names_in_whatever_case():
+    exchange = FakeExchange()
+    exchange.services = {"MSExchangeImap4": BEFORE, "msexchangeimap4be": AFTER}
+    result = _route.converge(exchange.access(), IN_SYNC)
+    assert result["restart_required"] and result["services"] == ["MSExchangeIMAP4", "MSExchangeIMAP4BE"]
+    assert _route.restart(exchange.access(), ["MSExchangeImap4"])["services"] == ["MSExchangeIMAP4"]
+    assert len(exchange.greeted) == 1
+
+
 def test_a_service_that_is_none_of_exchanges_is_refused():
     with pytest.raises(ExchangeError, match="services names nginx, but only MSExchangeIMAP4, MSExchangeIMAP4BE"):
         _route.restart(FakeExchange().access(), ["nginx", "MSExchangeIMAP4"])
