@@ -20,6 +20,7 @@ from types import SimpleNamespace
 import pypsrp.wsman
 import pytest
 import spnego._gss
+from exchange_simulator import wsman
 from world import TIMEOUTS, VERSIONS, exchange, ran, restart, way_in
 
 from ansible_collections.mailops.imap.plugins.plugin_utils._exchange import _route, _services
@@ -566,6 +567,30 @@ def test_after_one_break_the_session_is_closed_by_a_new_logon(after, auth, befor
         server.faults.drop_after, server.faults.drops, server.faults.drop_before = after, 1, before
         assert "was lost" in failing(server, auth=auth)
         assert (server.shells_created > 0 or after == 0) and server.open_shells == 0
+
+
+OTHER_ANSWERS = {
+    "page": (200, b"<html/>"),
+    "half": (200, b"<s:Envelope><s:Hea"),
+    "redirection": (302, b"https://login.example.com/"),
+    "403": (403, b"<html>No.</html>"),
+    "404": (404, b""),
+    "fault": (500, wsman.fault_envelope(wsman.access_denied(), "", "EX01")),
+    "503": (503, b""),
+    # Over https the message comes with the login itself, where this is a wrong password.
+    "401": (401, b""),
+}
+
+
+@pytest.mark.parametrize(
+    "tls, name", [(tls, name) for tls in (False, True) for name in OTHER_ANSWERS if not (tls and name == "401")]
+)
+def test_a_session_is_closed_whatever_the_answer_to_its_making_is(tls, name):
+    instead = OTHER_ANSWERS[name]
+    with exchange(tls=tls, mechanisms=("Negotiate", "NTLM")) as server:
+        vars(server.faults).update(drop_after=0, drops=1, drop_before=False, instead=instead)
+        failing(server)
+        assert server.shells_created == 1 and server.open_shells == 0
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def _open_with(endpoint, connect, make_pool):
     try:
         pool.open()
     except BaseException as problem:
-        if _answer_is_missing(problem):
+        if _may_have_made_a_shell(problem, connection.transport):
             _take_for_open(pool.shell)
         _close(connection, pool)
         raise
@@ -172,23 +172,20 @@ def _follow_no_redirection(transport):
     transport._build_session = build_staying
 
 
-def _answer_is_missing(problem):
-    """Whether a message was sent and got no answer of WSMan, so that nobody knows what the server did."""
-    from xml.etree.ElementTree import ParseError
-
+def _may_have_made_a_shell(problem, transport):
+    """Whether the message that asks a server for a shell was sent and its sender not refused, so that there may be one,
+    whatever has answered since.
+    """
     import requests.exceptions
-    from pypsrp.exceptions import WinRMTransportError
+    from pypsrp.exceptions import AuthenticationError
 
-    problem = _behind(problem)
-    if isinstance(problem, WinRMTransportError):
-        return problem.code >= 500
-    if isinstance(problem, (requests.exceptions.ReadTimeout, ParseError)):
-        return True
-    # What TLS refuses, and what is not reached, are ConnectionErrors, too.
-    return isinstance(problem, requests.exceptions.ConnectionError) and not (
-        isinstance(problem, (requests.exceptions.SSLError, requests.exceptions.ProxyError))
-        or _unreachable(" ".join(str(problem).split()))
-    )
+    if transport.wrap_required:
+        # Who logs in does so before there is a message, because it is encrypted with what the login gives.
+        return transport.encryption is not None
+    # Otherwise the login comes with the message, and to close the shell would be one more failed logon.
+    refused = isinstance(problem, AuthenticationError) or _without_ticket(problem) or _of_credssp(problem)
+    unsent = isinstance(problem, (requests.exceptions.SSLError, requests.exceptions.ProxyError))
+    return not (refused or unsent or _unreachable(" ".join(str(problem).split())))
 
 
 def _behind(problem):
@@ -251,6 +248,10 @@ def _without_ticket(problem):
 
     # Where a password is exchanged for a ticket, pyspnego lets krb5's own exceptions through.
     return isinstance(problem, (ImportError, FeatureMissingError, SpnegoError)) or _kerberos.number(problem) is not None
+
+
+def _of_credssp(problem):
+    return type(problem).__module__.startswith("requests_credssp")
 
 
 def _plain(output):
@@ -326,7 +327,7 @@ def sentence(problem, endpoint, when):
         if "kerberos" in endpoint.auth or endpoint.password is None:
             return _kerberos.sentence(problem, endpoint)
         return f"There is no logon for {user} at {url}; check ansible_user and ansible_password: {words}"
-    if type(problem).__module__.startswith("requests_credssp"):
+    if _of_credssp(problem):
         return _credssp(words, url, user)
     if isinstance(problem, requests.exceptions.SSLError):
         return _tls(words, url, endpoint)

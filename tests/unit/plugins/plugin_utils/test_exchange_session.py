@@ -33,8 +33,11 @@ CLOSED = ["pool", "connection", "shell", "connection"]
 
 class Wire:
     """Stands in for pypsrp. ``opening`` are what the tries of opening a session raise, in order;
-    ``tried`` are the authentication methods, ``closed`` counts what was closed.
+    ``tried`` are the authentication methods, ``closed`` counts what was closed; ``encrypts`` is whether messages are to
+    be encrypted, and ``encryption`` what they are once somebody is logged in.
     """
+
+    encrypts, encryption = False, None
 
     def __init__(self, monkeypatch, opening=()):
         self.opening, self.tried, self.closed = list(opening), [], []
@@ -46,7 +49,9 @@ class Wire:
     def connect(self, host, **options):
         self.tried.append(options["auth"])
         self.options = options
-        transport = SimpleNamespace(session="lost", encryption="lost", _build_session=SimpleNamespace)
+        transport = SimpleNamespace(
+            session="lost", encryption=self.encryption, wrap_required=self.encrypts, _build_session=SimpleNamespace
+        )
         return SimpleNamespace(transport=transport, close=lambda: self.closed.append("connection"))
 
     def make_pool(self, connection, configuration_name):
@@ -225,9 +230,14 @@ def test_a_server_that_cannot_be_reached_is_not_tried_again(monkeypatch):
     [
         (requests.exceptions.ConnectionError("Connection aborted"), True),
         (requests.exceptions.ReadTimeout("read"), True),
+        (requests.exceptions.ChunkedEncodingError("Response ended prematurely"), True),
+        (pypsrp.exceptions.WinRMTransportError("http", 403, ""), True),
+        (FAULT(5, None, "Access is denied.", None, None, None), True),
+        (AttributeError("'NoneType' object has no attribute 'unwrap_message'"), True),
         (requests.exceptions.ConnectionError("NewConnectionError"), False),
         (requests.exceptions.SSLError("self-signed certificate"), False),
         (pypsrp.exceptions.AuthenticationError("Failed"), False),
+        (kerberos_error(-1765328360), False),
     ],
 )
 def test_a_shell_is_closed_by_its_id_where_only_the_answer_to_its_making_is_missing(monkeypatch, problem, sent):
@@ -235,6 +245,15 @@ def test_a_shell_is_closed_by_its_id_where_only_the_answer_to_its_making_is_miss
     with pytest.raises(_session.ExchangeError), _session.opened(replace(ENDPOINT, auth=("ntlm",))):
         pass
     assert wire.shell.opened is sent and ("ID" in str(vars(wire.shell._selector_set or object))) is sent
+
+
+@pytest.mark.parametrize("encryption", [None, "of the login"])
+def test_where_messages_are_encrypted_a_shell_is_closed_by_its_id_only_after_a_login(monkeypatch, encryption):
+    wire = Wire(monkeypatch, [pypsrp.exceptions.AuthenticationError("Failed")])
+    wire.encrypts, wire.encryption = True, encryption
+    with pytest.raises(_session.ExchangeError), _session.opened(replace(ENDPOINT, auth=("ntlm",))):
+        pass
+    assert wire.shell.opened is (encryption is not None)
 
 
 def test_a_session_is_closed_when_its_user_fails(wire):
