@@ -80,6 +80,8 @@ options:
           - With V(false), services are neither looked at nor restarted, which somebody has to do by other means. A
             change returns C(restart_required=true), and C(services) with the names that the version has. A later run
             cannot tell whether they have been restarted since, and says so in a warning, with the time of the change.
+          - With V(true) nothing is set where they cannot be looked at. M(mailops.imap.imap_settings_info), which only
+            reads, returns C(running) empty then, and says why in a warning.
         type: bool
         default: true
       services_host:

@@ -201,6 +201,18 @@ def test_without_leave_to_look_at_services_it_is_told_how_to_go_on():
         assert _route.converge(access, TIMEOUTS)["changed"] is False
 
 
+def test_looking_needs_no_services_and_says_why_it_does_not_know_what_runs():
+    with exchange() as server:
+        server.access.administrator = False
+        result = _route.look(way_in(server))
+        assert result["settings"]["banner"]["configured"] and not result["restart_required"]
+        assert {entry["running"] for entry in result["settings"].values()} == {None}
+        (warning,) = result["warnings"]
+        assert "EX01 cannot be looked at, so it is not known whether they have been restarted since the" in warning
+        assert "; mend that, or set look_at_services to false in the option exchange: http://127.0.0.1:" in warning
+        assert "does not let the user administrator open Microsoft.PowerShell" in warning and server.open_shells == 0
+
+
 def test_where_nobody_answers_for_the_services_it_is_told_how_to_go_on():
     with exchange() as server:
         with exchange() as other:

@@ -100,7 +100,7 @@ class NotEnforceable(ExchangeError):
 class Observation(NamedTuple):
     """What was found: the server's name, full name and Version; setting name to canonical value, and to why it is not
     understood for the others; when they were changed (datetime or None); the Services, or None where they were not
-    looked at.
+    looked at; and why they cannot be, where that was tried.
     """
 
     server: str
@@ -110,12 +110,13 @@ class Observation(NamedTuple):
     unread: dict
     changed_at: object
     services: object
+    unseen: Optional[str] = None
 
 
 def look(access, identity=None):
     """Return what imap_settings_info returns for the Exchange server ``identity``, by default the one that answers."""
     with access.cmdlets() as session:
-        seen = _observe(access, session, identity)
+        seen = _observe(access, session, identity, only_look=True)
     result = _result(seen, {}, dict.fromkeys(seen.values))
     if seen.unread:
         told = _not_understood(seen.unread, seen.unread)
@@ -226,7 +227,10 @@ def _wait_for_greeting(access, restarted, health):
 # what there is
 
 
-def _observe(access, session, identity):
+def _observe(access, session, identity, only_look=False):
+    """Return the Observation. Nothing may be set where services cannot be looked at; ``only_look`` is true where nothing
+    will be.
+    """
     settings = _one(session, "Get-ImapSettings", {"Server": identity} if identity else {})
     server = _text(settings.get("Server")) or identity
     if not server:
@@ -245,8 +249,19 @@ def _observe(access, session, identity):
             f"{identity} was asked for, but {name} answered, so nothing was changed; set identity to the name or full "
             "name of the server that is meant."
         )
-    services = _seen_services(access, session, name, fqdn)
-    return Observation(server, fqdn, version, *_canonical(settings, version), _changed_at(settings), services)
+    services, unseen = None, None
+    try:
+        if access.look_at_services:
+            services = _seen_services(access, session, name, fqdn)
+    except ExchangeError as problem:
+        if not only_look:
+            raise ExchangeError(
+                f"The IMAP4 services of {name} cannot be looked at, so nothing was set; mend that, or set "
+                "look_at_services to false in the option exchange, with which no pending restart is found and nothing "
+                f"is restarted, so that you have to: {problem}"
+            ) from None
+        unseen = str(problem)
+    return Observation(server, fqdn, version, *_canonical(settings, version), _changed_at(settings), services, unseen)
 
 
 def _one(session, cmdlet, parameters):
@@ -298,21 +313,13 @@ def _changed_at(settings):
 
 
 def _seen_services(access, session, server, fqdn):
-    if not access.look_at_services:
-        return None
-    try:
-        if access.snap_in and not access.named:
-            services = _services.observe(session)
-            if services and _is_on(services, server):
-                return services
-        with _at_services(access, server, fqdn) as (_place, _session, services):
+    """Return the Services of a server by its names; ``session`` has Exchange's cmdlets. Raises ExchangeError."""
+    if access.snap_in and not access.named:
+        services = _services.observe(session)
+        if services and _is_on(services, server):
             return services
-    except ExchangeError as problem:
-        raise ExchangeError(
-            f"The IMAP4 services of {server} cannot be looked at, so nothing was set; mend that, or set "
-            "look_at_services to false in the option exchange, with which no pending restart is found and nothing is restarted, so that "
-            f"you have to: {problem}"
-        ) from None
+    with _at_services(access, server, fqdn) as (_place, _session, services):
+        return services
 
 
 @contextmanager
@@ -460,9 +467,13 @@ def _warnings(seen, running, wrong):
         ]
     if seen.services is None:
         when = f", {seen.changed_at:%Y-%m-%d %H:%M:%S %Z}" if seen.changed_at else ""
+        unknown = f"so it is not known whether they have been restarted since the settings were last changed{when}"
+        services = f"The IMAP4 services of {seen.server}"
+        if not seen.unseen:
+            return [f"{services} were not looked at, {unknown}."]
         return [
-            f"The IMAP4 services of {seen.server} were not looked at, so it is not known whether they have been "
-            f"restarted since the settings were last changed{when}."
+            f"{services} cannot be looked at, {unknown}; mend that, or set look_at_services to false in the option "
+            f"exchange: {seen.unseen}"
         ]
     warnings = [
         f"{service.name} on {seen.server} is not running ({service.state}); it takes the settings when it starts."
