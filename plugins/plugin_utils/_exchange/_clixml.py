@@ -25,6 +25,10 @@ class Bag(NamedTuple):
     properties: dict
     value: object = None
 
+    def __repr__(self):
+        """What sentences say of it."""
+        return repr(self.text) if self.text else f"an object with {', '.join(self.properties) or 'nothing in it'}"
+
 
 _WHOLE_NUMBERS = ("By", "SB", "U16", "I16", "U32", "I32", "U64", "I64")
 _FRACTIONS = ("Sg", "Db")

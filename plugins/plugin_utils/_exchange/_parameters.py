@@ -135,9 +135,9 @@ def version(admin_display_version):
     """
     numbers = None
     if isinstance(admin_display_version, Bag):
-        parts = [admin_display_version.properties.get(name) for name in ("Major", "Minor", "Build", "Revision")]
-        numbers = parts if all(isinstance(part, int) for part in parts) else None
-        admin_display_version = admin_display_version.text
+        parts = [str(admin_display_version.properties.get(name)) for name in ("Major", "Minor", "Build", "Revision")]
+        numbers = [int(part) for part in parts] if all(part.isdecimal() for part in parts) else None
+        admin_display_version = admin_display_version.value or admin_display_version.text
     if numbers is None:
         match = re.search(r"(\d+)\.(\d+)(?:\s*\(Build |\.)(\d+)\.(\d+)", str(admin_display_version))
         if not match:

@@ -141,8 +141,12 @@ def converge(access, desired, identity=None, keep_going=False, check_mode=False)
     with access.cmdlets() as session:
         seen = _observe(access, session, identity)
         refused = _parameters.violations(seen.version.release, desired)
-        if set(desired) & set(seen.unread):
-            raise ExchangeError(f"Nothing was changed: {_not_understood(seen.unread, desired)}.")
+        unread = [name for name in seen.unread if name in desired]
+        if unread:
+            raise ExchangeError(
+                f"Nothing was changed: {_not_understood(seen.unread, desired)}; leave out {' and '.join(unread)} for "
+                f"{seen.server}."
+            )
         wrong = {
             name: value
             for name, value in desired.items()

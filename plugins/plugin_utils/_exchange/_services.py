@@ -18,6 +18,7 @@ from typing import NamedTuple, Optional
 
 from ansible_collections.mailops.imap.plugins.module_utils._exchange import SERVICES, service
 
+from ._clixml import Bag
 from ._session import Changed, ExchangeError, Refused
 
 #: The service that clients connect to, and that greets them.
@@ -115,6 +116,8 @@ def instant(wire, utc=False):
 
     ``utc`` is true for a time that is known to be in UTC even where it does not say so.
     """
+    if isinstance(wire, Bag):
+        wire = wire.value or wire.text
     try:
         return _instant(str(wire or "").strip(), utc)
     except ValueError:

@@ -31,8 +31,16 @@ _DURATION = re.compile(r"(-)?P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.
 #: Microsoft.Exchange.Data.ByteQuantifiedSize's ToString(), "2 MB (2,097,152 bytes)"; the separator is the server's
 #: culture's.
 _SIZE_IN_BYTES = re.compile(r"\(([^()a-zA-Z]*\d[^()a-zA-Z]*)bytes?\)", re.IGNORECASE)
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB)?", re.IGNORECASE)
-_SIZE_UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+_SIZE = re.compile(r"(\d+(?:\.\d+|,\d{1,2})?)\s*(KB|MB|GB|TB)", re.IGNORECASE)
+_SIZE_UNITS = {"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+
+
+#: A whole number, in groups where a culture writes it so: "2,147,483,647", "2.147.483.647", "2 147 483 647".
+_WHOLE = re.compile("-?(?:\\d+|\\d{1,3}([.,'\u2019 \u00a0\u2009\u202f])(?:\\d{2,3}\\1)*\\d{3})")
+
+#: What a timespan's own properties are in seconds: the whole of it, or its parts.
+_WHOLES = (("Ticks", Fraction(1, _TICKS)), ("TotalSeconds", 1), ("TotalMilliseconds", Fraction(1, 1000)))
+_PARTS = (("Days", 86400), ("Hours", 3600), ("Minutes", 60), ("Seconds", 1), ("Milliseconds", Fraction(1, 1000)))
 
 
 def read(kind, wire, choices=None):
@@ -47,11 +55,17 @@ def read(kind, wire, choices=None):
     if isinstance(wire, Bag) and wire.value is not None and kind not in ("choice", "list"):
         # A simple value becomes an object as soon as somebody gives it a property of his own.
         wire = wire.value
-    if kind == "list":
-        return _read_list(wire)
-    if wire is None or wire == "":
+    if isinstance(wire, Bag) and "IsUnlimited" in wire.properties:
+        # Microsoft.Exchange.Data.Unlimited, whatever it is of.
+        unlimited = str(wire.properties["IsUnlimited"]).casefold() == "true"
+        inner = "Unlimited" if unlimited else wire.properties.get("Value")
+        return read(kind, wire.text if inner in (None, "") else inner, choices)
+    if kind != "list" and (wire is None or wire == ""):
         return None
-    return KINDS[kind](wire, choices)
+    try:
+        return KINDS[kind](wire, choices)
+    except ValueError as problem:
+        raise ValueError(f"{wire!r} is {problem}") from None
 
 
 def write(kind, value):
@@ -136,9 +150,12 @@ def _binding(entry):
 
 def _read_timespan(wire, choices):
     if isinstance(wire, Bag):
-        for name, in_a_second in (("Ticks", _TICKS), ("TotalSeconds", 1), ("TotalMilliseconds", 1000)):
-            if isinstance(wire.properties.get(name), (int, float)):
-                return _whole(Fraction(wire.properties[name]) / in_a_second)
+        known = {name: _fraction(value) for name, value in wire.properties.items()}
+        for name, seconds in _WHOLES:
+            if known.get(name) is not None:
+                return _whole(known[name] * seconds)
+        if not wire.text and any(known.get(name) is not None for name, seconds in _PARTS):
+            return _whole(sum((known.get(name) or 0) * seconds for name, seconds in _PARTS))
         wire = wire.text
     if isinstance(wire, str):
         match = _TIMESPAN.fullmatch(wire.strip()) or _DURATION.fullmatch(wire.strip())
@@ -148,7 +165,15 @@ def _read_timespan(wire, choices):
                 int(n or 0) * weight for n, weight in zip((days, hours, minutes, seconds), (86400, 3600, 60, 1))
             )
             return _whole((-1 if sign else 1) * (whole + Fraction(int(fraction or 0), 10 ** len(fraction or ""))))
-    raise ValueError(f"{wire!r} is no timespan")
+    raise ValueError("no timespan")
+
+
+def _fraction(value):
+    """Return a number as Fraction, None for what is none."""
+    try:
+        return Fraction(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else None
+    except (ValueError, OverflowError, ZeroDivisionError):
+        return None
 
 
 def _whole(seconds):
@@ -157,12 +182,9 @@ def _whole(seconds):
 
 def _read_size(wire, choices):
     if isinstance(wire, Bag):
-        if wire.properties.get("IsUnlimited") is True:
-            return UNLIMITED
-        inner = wire.properties.get("Value")
-        wire = _read_size(inner, choices) if inner not in (None, "") else wire.text
-    if isinstance(wire, (int, float)) and not isinstance(wire, bool):
-        return wire if wire == UNLIMITED else int(wire)
+        wire = wire.text
+    if wire == UNLIMITED:
+        return UNLIMITED
     if isinstance(wire, str):
         if wire.strip().casefold() == "unlimited":
             return UNLIMITED
@@ -171,19 +193,27 @@ def _read_size(wire, choices):
             return int(re.sub(r"\D", "", match.group(1)))
         match = _SIZE.fullmatch(wire.strip())
         if match:
-            return int(Fraction(match.group(1)) * _SIZE_UNITS[(match.group(2) or "").upper()])
-    raise ValueError(f"{wire!r} is no size")
+            return int(Fraction(match.group(1).replace(",", ".")) * _SIZE_UNITS[match.group(2).upper()])
+        wire = re.sub(r"(?<=\d)\s*(?:B|bytes?)$", "", wire.strip(), flags=re.IGNORECASE)
+    try:
+        number = _read_number(wire, choices)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise ValueError("no size")
+    return number
 
 
 def _read_number(wire, choices):
     if isinstance(wire, Bag):
         wire = wire.text
-    try:
-        if not isinstance(wire, bool):
-            return int(wire)
-    except (TypeError, ValueError):
-        pass
-    raise ValueError(f"{wire!r} is no number")
+    if isinstance(wire, int) and not isinstance(wire, bool):
+        return wire
+    if isinstance(wire, float) and wire.is_integer():
+        return int(wire)
+    if isinstance(wire, str) and _WHOLE.fullmatch(wire.strip()):
+        return int(re.sub(r"[^\d-]", "", wire))
+    raise ValueError("no number")
 
 
 def _read_boolean(wire, choices):
@@ -193,43 +223,50 @@ def _read_boolean(wire, choices):
         return wire.strip().casefold() == "true"
     if isinstance(wire, bool):
         return wire
-    raise ValueError(f"{wire!r} is neither true nor false")
+    raise ValueError("neither true nor false")
 
 
 def _read_choice(wire, choices):
     if isinstance(wire, Bag):
-        wire = wire.text if wire.text else wire.value
-    if isinstance(wire, str) and not wire.strip().isdigit():
+        wire = wire.text or (wire.properties.get("value__") if wire.value is None else wire.value)
+    if isinstance(wire, str):
         folded = _comparable("choice", wire.strip())
         for name in choices.values():
             if _comparable("choice", name) == folded:
                 return name
-    elif int(wire) in choices:
-        return choices[int(wire)]
-    raise ValueError(f"{wire!r} is none of {', '.join(choices.values())}")
+    try:
+        return choices[_read_number(wire, choices)]
+    except (ValueError, KeyError):
+        raise ValueError(f"none of {', '.join(choices.values())}") from None
 
 
 def _read_text(wire, choices):
     if isinstance(wire, Bag):
-        wire = wire.properties.get("AbsoluteUri") or wire.text
+        wire = wire.properties.get("AbsoluteUri") or wire.properties.get("OriginalString") or wire.text
     if isinstance(wire, str):
         return wire
-    raise ValueError(f"{wire!r} is no text")
+    raise ValueError("no text")
 
 
-def _read_list(wire):
+def _read_list(wire, choices):
     if isinstance(wire, Bag):
-        wire = wire.value if isinstance(wire.value, list) else wire.text
-    if wire is None or wire == "":
-        return []
+        # A list of one entry may come as that entry.
+        wire = wire.value or wire.text or ([wire] if wire.properties else [])
     if isinstance(wire, str):
-        # An object turned into text on its way, "{[::]:993, 0.0.0.0:993}", or the only entry.
-        wire = re.split(r"\s*,\s*", wire.strip("{} ")) if wire.startswith("{") else [wire]
-    return [_read_text(_entry_text(entry), None) for entry in wire if entry not in (None, "")]
+        # A list turned into text on its way, "{[::]:993, 0.0.0.0:993}", or the only entry.
+        wire = [entry for entry in re.split(r"[\s,]+", wire.strip("{} ")) if entry]
+        # Each entry has a port; what has none is the name of a type, and what ends in dots was cut off.
+        if any(":" not in entry or entry.endswith(("...", "\u2026")) for entry in wire):
+            raise ValueError("no list")
+    if not isinstance(wire, (list, type(None))):
+        raise ValueError("no list")
+    return [_read_text(_entry_text(entry), None).strip() for entry in wire or () if entry not in (None, "")]
 
 
 def _entry_text(entry):
     """Return an entry of a list as text; one that came as an address or a host name with its port is put together."""
+    if isinstance(entry, Bag) and entry.value is not None:
+        return entry.value
     if isinstance(entry, Bag) and not entry.text:
         properties = entry.properties
         host, port = properties.get("Address") or properties.get("Hostname"), properties.get("Port")

@@ -222,7 +222,7 @@ def test_what_is_not_understood_stops_only_who_asks_for_it():
         _route.converge(exchange.access(), {"banner": "x", "max_connections": 5, "log_per_file_size_quota": 5})
     assert str(failure.value) == (
         "Nothing was changed: what Get-ImapSettings says is not understood: it has no MaxConnections; LogPerFileSizeQuota: "
-        "'viel' is no size."
+        "'viel' is no size; leave out max_connections and log_per_file_size_quota for EX01."
     )
     assert len(exchange.did("Set-ImapSettings")) == 1
 
@@ -418,6 +418,7 @@ def test_a_second_run_where_services_may_not_be_looked_at_says_since_when_a_rest
         ("", None),
         (None, None),
         ("1/2/2026 12:00:00 PM", None),
+        (Bag("1/2/2026 12:00:00 PM", {"DisplayHint": "DateTime"}, "2026-01-02T12:00:00Z"), CHANGED),
         ("20261301120000.000000+000", None),
         ("2026-13-01T12:00:00Z", None),
     ],

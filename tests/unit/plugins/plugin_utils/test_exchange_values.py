@@ -62,13 +62,35 @@ def test_a_day_is_not_sent_as_24_hours():
     assert _values.write("timespan", 30) == "00:00:30"
 
 
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"Ticks": "18000000000"},
+        {"TotalSeconds": "1800"},
+        {"TotalMilliseconds": 1800000},
+        {"Days": 0, "Hours": 0, "Minutes": 30, "Seconds": 0, "Milliseconds": 0},
+        {"Hours": 0, "Minutes": "29", "Seconds": "60"},
+        {"IsUnlimited": False, "Value": Bag("00:30:00", {"Ticks": 18000000000})},
+        {"IsUnlimited": False, "Value": "PT30M"},
+    ],
+)
+def test_a_timespan_comes_in_bags_of_every_kind(properties):
+    assert _values.read("timespan", Bag(None, properties)) == 1800
+
+
 def test_a_timespan_that_is_not_whole_seconds_is_not_rounded():
     assert _values.read("timespan", "00:00:30.5000000") == Fraction(61, 2)
     assert _values.read("timespan", "PT30.5S") == Fraction(61, 2)
     assert not _values.same("timespan", 30, _values.read("timespan", "PT30.5S"))
 
 
-@pytest.mark.parametrize("wire", ["30", "", "P", "PT", "30:00", "half an hour", True, 30, Bag("30", {}), [30]])
+@pytest.mark.parametrize(
+    "wire",
+    [
+        *("30", "", "P", "PT", "30:00", "half an hour", True, 30, Bag("30", {}), [30]),
+        *(Bag(None, {"Ticks": True}), Bag("Unlimited", {"IsUnlimited": True}), Bag(None, {"Ticks": float("nan")})),
+    ],
+)
 def test_what_is_no_timespan_is_not_taken_for_one(wire):
     if wire == "":
         assert _values.read("timespan", wire) is None
@@ -108,7 +130,24 @@ def test_a_size_with_a_unit_counts_in_powers_of_1024():
     assert _values.read("size", "2MB") == _values.read("size", "2 MB (2,097,152 bytes)") == 2097152
 
 
-@pytest.mark.parametrize("wire", ["much", "2 XB", [1], Bag(None, {"Bytes": 1}), True])
+@pytest.mark.parametrize(
+    "wire, size",
+    [
+        ("1,5 MB", 1572864),
+        ("1.5 MB", 1572864),
+        ("1,572,864 bytes", 1572864),
+        ("1.024", 1024),
+        ("1.024 bytes", 1024),
+        ("1024B", 1024),
+        (Bag(None, {"IsUnlimited": "False", "Value": "1 KB"}), 1024),
+        (Bag(None, {"IsUnlimited": "True", "Value": None}), _values.UNLIMITED),
+    ],
+)
+def test_sizes_of_other_cultures_and_in_other_bags(wire, size):
+    assert _values.read("size", wire) == size
+
+
+@pytest.mark.parametrize("wire", ["much", "2 XB", [1], Bag(None, {"Bytes": 1}), True, "1,024 KB", 1.5, "1.5", -1, "-1"])
 def test_what_is_no_size_is_not_taken_for_one(wire):
     with pytest.raises(ValueError):
         _values.read("size", wire)
@@ -123,7 +162,12 @@ def test_a_choice_comes_by_name_or_by_number(number, name):
         assert _values.read("choice", wire, LOGIN) == name
 
 
-@pytest.mark.parametrize("wire", ["Telnet", 4, "4", Bag("Telnet", {}, 9)])
+@pytest.mark.parametrize("wire", [Bag(None, {"value__": 3}), Bag("SecureLogin", {"value__": 3}), 3.0, " securelogin "])
+def test_a_choice_comes_in_other_bags(wire):
+    assert _values.read("choice", wire, LOGIN) == "SecureLogin"
+
+
+@pytest.mark.parametrize("wire", ["Telnet", 4, "4", Bag("Telnet", {}, 9), True, 3.7, [3], Bag(None, {"X": 3})])
 def test_a_choice_that_is_not_known_is_refused(wire):
     with pytest.raises(ValueError):
         _values.read("choice", wire, LOGIN)
@@ -138,10 +182,33 @@ def test_a_choice_that_is_not_known_is_refused(wire):
         "{[::]:993, 0.0.0.0:993}",
         [Bag(entry, {}) for entry in BINDINGS],
         [Bag(None, {"Address": "::", "Port": 993}), Bag(None, {"Address": "0.0.0.0", "Port": 993})],
+        "[::]:993,0.0.0.0:993",
+        "[::]:993 0.0.0.0:993",
+        Bag("System.Collections.ArrayList", {"Count": 2}, BINDINGS),
+        [Bag(None, {}, entry) for entry in BINDINGS],
     ],
 )
 def test_a_list_is_the_same_in_every_form(wire):
     assert _values.read("list", wire) == BINDINGS
+
+
+@pytest.mark.parametrize(
+    "wire", ["[::]:993", Bag("[::]:993", {}), Bag(None, {"Address": "::", "Port": 993}), Bag("", {"Address": "::", "Port": 993})]
+)
+def test_a_list_of_one_entry_may_come_as_that_entry(wire):
+    assert _values.read("list", wire) == BINDINGS[:1]
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        *("System.Collections.ArrayList", "{[::]:993, 0.0...}", "{[::]:993, 0.0.0.0:\u2026}", 993, [993]),
+        *(Bag(None, {"Count": 1}), [Bag(None, {"Count": 1})], [BINDINGS]),
+    ],
+)
+def test_what_is_no_list_is_not_taken_for_one(wire):
+    with pytest.raises(ValueError):
+        _values.read("list", wire)
 
 
 @pytest.mark.parametrize("wire", [None, "", [], "{}", Bag("", {}), Bag(None, {}, []), [None]])
@@ -194,6 +261,34 @@ def test_a_number_is_no_boolean_and_a_boolean_no_number():
             _values.read(kind, wire)
     assert _values.read("number", "2147483647") == _values.read("number", Bag(None, {}, 2147483647)) == 2147483647
     assert _values.write("boolean", False) is False and _values.write("number", 0) == 0
+
+
+@given(st.integers(min_value=0, max_value=2**31 - 1))
+def test_a_number_is_the_same_in_every_culture(number):
+    for separator in (",", ".", " ", "\u00a0", "\u2009", "\u202f", "'", "\u2019", ""):
+        assert _values.read("number", f"{number:,}".replace(",", separator)) == number
+    assert _values.read("number", float(number)) == number
+
+
+def test_a_number_may_be_grouped_as_in_india():
+    assert _values.read("number", "2,14,74,83,647") == 2147483647
+
+
+@pytest.mark.parametrize("wire", ["16.5", 16.5, "1,0", "1,0000", "1.000,000", "1_000", "0x10", "Unlimited", [16], float("inf")])
+def test_what_is_no_number_is_not_taken_for_one(wire):
+    with pytest.raises(ValueError):
+        _values.read("number", wire)
+
+
+def test_what_is_not_understood_is_shown_as_it_came():
+    with pytest.raises(ValueError, match=r"^'much' is no number$"):
+        _values.read("number", Bag("much", {}))
+    with pytest.raises(ValueError, match=r"^an object with Foo, Bar is no timespan$"):
+        _values.read("timespan", Bag(None, {"Foo": 1, "Bar": 2}))
+
+
+def test_an_address_comes_as_an_object_too():
+    assert _values.read("address", Bag(None, {"OriginalString": "https://m.example.com/owa"})) == "https://m.example.com/owa"
 
 
 # objects on the wire
