@@ -670,6 +670,25 @@ def test_what_is_said_beside_the_answer_does_not_disturb(version):
         assert _route.converge(way_in(server), TIMEOUTS)["changed"] is False and server.open_shells == 0
 
 
+@pytest.mark.parametrize(
+    "question, words",
+    [
+        (("ReadLine",), "ReadLine"),
+        (("PromptForChoice", "Confirm", "Are you\r\nsure?", [], 0), "PromptForChoice: Confirm Are you sure?"),
+        (("PromptForCredential1", "Log in", "", "admin", ""), "PromptForCredential1: Log in admin"),
+    ],
+    ids=["input", "choice", "credential"],
+)
+def test_a_question_is_not_waited_on_for_good(question, words):
+    with exchange() as server:
+        server.faults.question = question
+        assert failing(server) == (
+            f"http://127.0.0.1:{server.port}/PowerShell asked a question while Get-ImapSettings ran, which nobody is "
+            f'there to answer; run it there by hand to see why: "{words}"'
+        )
+        assert server.open_shells == 0
+
+
 def test_an_error_beside_an_answer():
     with exchange() as server:
         server.faults.errors = {"Get-ImapSettings": "The directory is of two minds."}

@@ -24,6 +24,7 @@ class Faults:
     status: HTTP status of every answer, with an empty body, in place of what was asked.
     chatter: each cmdlet says something in every stream that is no output and no error.
     errors: cmdlet name -> message of a non-terminating error that it writes to the error stream, and does nothing else.
+    question: a method of the client's host, with its arguments, that each cmdlet calls, and waits for the answer.
     broken_pool: what a runspace pool says that breaks in place of opening; its shell stays.
     maximum_shells: how many shells may be open at once for one user.
     load_quota: how many cmdlets may still run before the user's load quota is exceeded.
@@ -46,6 +47,7 @@ class Faults:
     status: int | None = None
     chatter: bool = False
     errors: dict[str, str] = field(default_factory=dict)
+    question: tuple | None = None
     broken_pool: str | None = None
     maximum_shells: int | None = None
     load_quota: int | None = None

@@ -97,6 +97,10 @@ class Run:
         """A line on the user's screen, which over the wire is a call of the client's host."""
         self.pipeline.host_call(HostMethodIdentifier.WriteLine2, [text])
 
+    def ask(self, method, *arguments):
+        """A call of the client's host whose answer the cmdlet needs."""
+        self.pipeline.host_call(HostMethodIdentifier[method], list(arguments))
+
     def chatter(self):
         """Something in every stream that is no output and no error, as cmdlets of Exchange write when they take long."""
         self.pipeline.write_verbose(f"{self.name}: beginning\r\nprocessing.")
@@ -314,6 +318,10 @@ class Runspace:
             try:
                 if faults.chatter:
                     run.chatter()
+                if faults.question:
+                    run.ask(*faults.question)
+                    self._collect()
+                    self._ready.wait_for(lambda: command.stopped)
                 if found.name in faults.errors:
                     # Guess: what a fault of a test says, with the record of an error that Exchange does not foresee.
                     raise Failure(faults.errors[found.name], f"[Server={session.local.name}],{found.name}")

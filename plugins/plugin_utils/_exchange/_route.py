@@ -512,7 +512,12 @@ def _set(session, seen, wrong):
     try:
         answer = session.invoke("Set-ImapSettings", Server=seen.server, **parameters)
     except Refused as problem:
-        made = _made(session, seen, wrong)
+        try:
+            made = _made(session, seen, wrong)
+        except ExchangeError:
+            raise Changed(
+                f"It is not known whether any setting of {seen.server} was set, which the next run finds out: {problem}"
+            ) from None
         if made:
             raise Changed(f"{' and '.join(made)} of {seen.server} changed although {problem}") from None
         raise
@@ -540,9 +545,6 @@ def _set(session, seen, wrong):
 
 
 def _made(session, seen, wrong):
-    """Return the names of ``wrong`` whose values a Set-ImapSettings that failed has changed, as far as can be seen."""
-    try:
-        values, dummy = _canonical(_one(session, "Get-ImapSettings", {"Server": seen.server}), seen.version)
-    except ExchangeError:
-        return []
+    """Return the names of ``wrong`` whose values a Set-ImapSettings that failed has changed. Raises ExchangeError."""
+    values, dummy = _canonical(_one(session, "Get-ImapSettings", {"Server": seen.server}), seen.version)
     return [name for name in wrong if name in values and not _values.same(_kind(name), values[name], seen.values[name])]

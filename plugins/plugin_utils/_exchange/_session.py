@@ -63,6 +63,10 @@ class Refused(ExchangeError):
     """A cmdlet that ran and failed, in the server's own words."""
 
 
+class _Question(Exception):
+    """A server wants to know something of whoever is at the screen; the text says what, on one line."""
+
+
 class Answer(NamedTuple):
     """What a cmdlet gave: its ``objects`` (see _clixml) and its ``warnings`` (list of str, each on one line)."""
 
@@ -150,6 +154,7 @@ def _open_with(endpoint, connect, make_pool):
     )
     _follow_no_redirection(connection.transport)
     pool = make_pool(connection, configuration_name=endpoint.configuration)
+    pool._process_host_call = _answer_nothing
     try:
         pool.open()
     except BaseException as problem:
@@ -170,6 +175,18 @@ def _follow_no_redirection(transport):
         return session
 
     transport._build_session = build_staying
+
+
+def _answer_nothing(message, _response, _pipeline=None):
+    """Take what a server says to the screen, and raise _Question for what it waits for an answer to.
+
+    pypsrp would ask for what comes next, and ask again, for good.
+    """
+    method = str(message.data.mi)
+    if method.startswith(("Get", "Read", "Prompt")):
+        words = [argument for argument in message.data.mp or () if isinstance(argument, str) and argument]
+        raise _Question(" ".join(" ".join((f"{method}:" if words else method, *words)).split()))
+    return message.data
 
 
 def _may_have_made_a_shell(problem, transport):
@@ -258,7 +275,9 @@ def _plain(output):
     xml = getattr(output, "_xml", None) or output
     if isinstance(xml, str) and xml.startswith("<Obj"):
         return _clixml.read(xml)
-    return output
+    if isinstance(output, dict):
+        return _clixml.Bag(None, {str(name): _plain(value) for name, value in output.items()})
+    return [_plain(entry) for entry in output] if isinstance(output, list) else output
 
 
 def _refusal(cmdlet, user, records):
@@ -319,6 +338,11 @@ def sentence(problem, endpoint, when):
     problem = _behind(problem)
     url, user = endpoint.url, endpoint.who
     words = " ".join(str(problem).split())
+    if isinstance(problem, _Question):
+        return (
+            f"{url} asked a question {when}, which nobody is there to answer; run it there by hand to see why: "
+            f"{_quoted(words)}"
+        )
     if isinstance(problem, exceptions.AuthenticationError):
         return _unauthenticated(words, url, endpoint)
     if isinstance(problem, (ImportError, FeatureMissingError)):
@@ -338,7 +362,7 @@ def sentence(problem, endpoint, when):
         )
     if isinstance(problem, requests.exceptions.ReadTimeout):
         return f"{url} did not answer in time {when}; look at the server, or raise read_timeout in the option exchange."
-    if isinstance(problem, requests.exceptions.ConnectionError):
+    if isinstance(problem, (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         if _unreachable(words):
             return f"{url} cannot be reached; check the name, the port, and the firewall between."
         if when != _OPENING:
@@ -362,7 +386,7 @@ def sentence(problem, endpoint, when):
             "redirection on the server, or set protocol, host, port and path to where PowerShell is."
         )
     if isinstance(problem, requests.exceptions.RequestException):
-        return f"{url} cannot be asked {when}: {words}"
+        return f"{url} cannot be asked {when}; check host and port in the option exchange, and ansible_psrp_proxy: {words}"
     if isinstance(problem, exceptions.InvalidPSRPOperation):
         return f"{url} refused a session to {user}; check its rights and whether the server throttles: {words}"
     if isinstance(problem, UnicodeError) and endpoint.auth == ("basic",):
@@ -375,6 +399,11 @@ def sentence(problem, endpoint, when):
         return (
             f"A file for the login at {url} cannot be used; check ca_cert in the option exchange, or "
             f"ansible_psrp_certificate_pem and ansible_psrp_certificate_key_pem: {words}"
+        )
+    if when != _OPENING:
+        return (
+            f"What {url} answered {when} cannot be read; run the task again, and look at what is in between, such as a "
+            f"proxy or a load balancer ({type(problem).__name__}: {words})."
         )
     return (
         f"What {url} answered {when} is not PowerShell remoting; check host, port and path in the option exchange "
@@ -490,5 +519,8 @@ def _fault(problem, url, user, endpoint, when):
     if problem.code in _SHELL_IS_GONE:
         return _lost(url, when)
     if problem.code in _ACCESS_DENIED:
-        return f"{url} does not let {user} open {endpoint.configuration}; the account lacks the right: {words}"
-    return f"{url} failed {when}: {words}"
+        return (
+            f"{url} does not let {user} open {endpoint.configuration}; the account lacks the right, so check "
+            f"{endpoint.right}: {words}"
+        )
+    return f"{url} failed {when}; run the task again, and look at the server's event log where it goes on: {words}"

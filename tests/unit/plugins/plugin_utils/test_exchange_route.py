@@ -262,6 +262,25 @@ def test_what_is_not_understood_after_it_was_set_is_told_as_that():
         _route.converge(exchange.access(), {"max_connections": 5})
 
 
+def test_a_refusal_after_which_nothing_can_be_read_is_not_told_as_no_change():
+    exchange = FakeExchange()
+    invoke = exchange.invoke
+
+    def refusing(cmdlet, **parameters):
+        if cmdlet == "Set-ImapSettings":
+            exchange.fails["Get-ImapSettings"] = "gone"
+            raise Refused("Set-ImapSettings was refused: it did not say why.")
+        return invoke(cmdlet, **parameters)
+
+    exchange.invoke = refusing
+    with pytest.raises(ExchangeError) as failure:
+        _route.converge(exchange.access(), {"max_connections": 5})
+    assert failure.value.changed and str(failure.value) == (
+        "It is not known whether any setting of EX01 was set, which the next run finds out: Set-ImapSettings was refused: "
+        "it did not say why."
+    )
+
+
 # which server
 
 

@@ -283,6 +283,16 @@ def test_an_answer_has_plain_objects_and_warnings(wire):
     assert answer.warnings == ["mind this"]
 
 
+def test_a_hashtable_is_an_object_too(wire):
+    timeout = GenericComplexObject()
+    timeout._xml = '<Obj RefId="0"><ToString>00:30:00</ToString></Obj>'
+    wire.pipeline.output.append({"AuthenticatedConnectionTimeout": timeout, "SSLBindings": ["[::]:993"]})
+    with _session.opened(ENDPOINT) as session:
+        (found,) = session.invoke("Get-ImapSettings").objects
+    assert found.properties["AuthenticatedConnectionTimeout"].text == "00:30:00"
+    assert found.properties["SSLBindings"] == ["[::]:993"]
+
+
 def test_an_error_that_does_not_end_the_pipeline_is_a_failure(wire):
     assert failing(wire, error=[record("No.\r\n Never.")]) == 'Set-ImapSettings was refused: "No. Never."'
 
@@ -338,7 +348,13 @@ def test_what_roles_hide_says_so(wire, identifier, words):
         (FAULT(5, None, "Access is denied.", None, None, None), "does not let the user admin@EXAMPLE.COM open"),
         (FAULT(1, None, None, None, None, "exceeded the maximum number of connections"), "throttles the user"),
         (FAULT(1, None, "This user load quota of 10 has been exceeded", None, None, None), "throttles the user"),
-        (FAULT(1, None, "Something else.", None, None, None), 'failed while Set-ImapSettings ran: "Something else."'),
+        (
+            FAULT(1, None, "Something else.", None, None, None),
+            "failed while Set-ImapSettings ran; run the task again, and look at the server's event log where it goes on: "
+            '"Something else."',
+        ),
+        (FAULT(5, None, "No.", None, None, None), "so check that the account may use remote PowerShell (Set-User"),
+        (requests.exceptions.ChunkedEncodingError("IncompleteRead"), "was lost while Set-ImapSettings ran; run the task"),
         (requests.exceptions.SSLError("certificate has expired"), f"The certificate of {URL} has expired; have it renewed"),
         (requests.exceptions.SSLError("self-signed certificate"), "is not trusted; give ca_cert in the option exchange"),
         (requests.exceptions.SSLError("[SSL: WRONG_VERSION_NUMBER] wrong version number"), "speaks no TLS; set the protocol"),
@@ -350,7 +366,7 @@ def test_what_roles_hide_says_so(wire, identifier, words):
             pypsrp.exceptions.InvalidPSRPOperation("Received a broken RunspacePoolState message"),
             f"{URL} refused a session to the user admin@EXAMPLE.COM; check its rights and whether the server throttles",
         ),
-        (ValueError("no element found"), "is not PowerShell remoting; check host, port and path"),
+        (ValueError("no element found"), "cannot be read; run the task again, and look at what is in between, such as"),
     ],
 )
 def test_each_failure_is_a_sentence_that_says_what_to_do(wire, problem, words):
