@@ -13,7 +13,8 @@ nobody in (add_service() of master/master.c). maxlogins_per_host counts the conn
 logged in or not, the one that logs in included, so that of N only N - 1 can log in, and nobody where N wait before their
 login, whom nothing refuses; maxlogins_per_user counts only those that have logged in, and of twenty logins at once it let
 in one too many; 0 stands for no limit, and less lets nobody in (procusage_cb() and proc_checklimits() of imap/proc.c,
-lib/proc.c since 3.10).
+lib/proc.c since 3.10). Both count the files in proc_path, one for each process that has a client, and a process that is
+killed leaves its own, which counts on, past a restart, too.
 
 PRIVATE: other collections must not import this; it may change at any time.
 """
@@ -66,7 +67,9 @@ class Cyrus(base.Server):
         "authenticated_connection_timeout": base.Term(
             "timeout", "from 1800 seconds on, smaller ones are raised; imapidletimeout for IDLE"
         ),
-        "pre_authenticated_connection_timeout": base.Term(None, "none of its own, timeout counts"),
+        "pre_authenticated_connection_timeout": base.Term(
+            None, "none of its own, timeout counts; 180 seconds for the handshake where TLS comes first"
+        ),
         "max_connections": base.Term(
             "maxchild", "for each IMAP service in cyrus.conf, IPv4 and IPv6 apart; who is too many waits for a greeting"
         ),
@@ -119,9 +122,10 @@ class Cyrus(base.Server):
         self.master = master
         self.services = (base.unit(host, master, "cyrus-imapd"),)
         self.endpoints = [endpoint for entry in self._services.values() for endpoint in _endpoints(entry)]
+        left_behind = self._left_behind(host)
         self.values = {
             **self._timeouts(),
-            **{name: self._logins(name) for name in _COUNTED_TOO},
+            **{name: self._logins(name, left_behind) for name in _COUNTED_TOO},
             "max_connections": self._connections(),
         }
 
@@ -153,8 +157,20 @@ class Cyrus(base.Server):
             ),
         }
 
-    def _logins(self, name):
-        """Return the Value of the limit ``name``, a key of _COUNTED_TOO."""
+    def _left_behind(self, host):
+        """Return the paths of the files in proc_path whose process has died: each counts as a connection."""
+        folders = []
+        for service in self._services:
+            own, common = (self._option(service, key) for key in ("proc_path", "configdirectory"))
+            if own or common:
+                folders.append(text.path(own[0].value) if own else f"{text.path(common[0].value)}/proc")
+        paths = [path for folder in dict.fromkeys(folders) for path in host.match(f"{folder}/[1-9]*")]
+        dead = [path for path in paths if not host.is_file(f"/proc/{os.path.basename(path)}/stat")]
+        # A process that ended meanwhile has taken its own away.
+        return [path for path in dead if host.is_file(path)]
+
+    def _logins(self, name, left_behind):
+        """Return the Value of the limit ``name``, a key of _COUNTED_TOO; ``left_behind`` is of _left_behind()."""
         key = self.terms[name].option
         places = []
         for service in self._services:
@@ -165,8 +181,14 @@ class Cyrus(base.Server):
                 places.append(place._replace(configured=_UNLIMITED, effective=_UNLIMITED))
             else:
                 places.append(place._replace(effective=max(0, place.configured - _COUNTED_TOO[name])))
+        remarks = [_REMARKS_ON_LOGINS[name]] if name in _REMARKS_ON_LOGINS else []
+        if left_behind:
+            remarks.append(
+                f"Processes that died have left files such as {left_behind[0]} ({len(left_behind)} in all), which Cyrus "
+                "counts as connections until they are removed."
+            )
         return base.Value(
-            tuple(dict.fromkeys(places)), 1, _LARGEST - _COUNTED_TOO[name], remark=_REMARKS_ON_LOGINS.get(name)
+            tuple(dict.fromkeys(places)), 1, _LARGEST - _COUNTED_TOO[name], remark=" ".join(remarks) or None
         )
 
     def _connections(self):

@@ -384,6 +384,16 @@ def test_everything_at_once_changes_each_file_once_and_tells_every_line():
     ]
 
 
+@pytest.mark.parametrize("imapd", ["proc_path: /run/cyrus/proc\n", "configdirectory: /run/cyrus\n"])
+def test_processes_that_died_and_count_on_are_remarked_on(imapd):
+    files = dict.fromkeys(["/run/cyrus/proc/71", "/run/cyrus/proc/72", "/run/cyrus/proc/73", "/proc/72/stat"], "")
+    for name in (ADDRESS, USER):
+        remark = Cyrus(host(imapd, files=files)).values[name].remark
+        assert "files such as /run/cyrus/proc/71 (2 in all), which Cyrus counts as connections" in remark
+    assert Cyrus(host(imapd, files={"/run/cyrus/proc/72": "", "/proc/72/stat": ""})).values[USER].remark is None
+    assert Cyrus(host(imapd)).values[USER].remark is None
+
+
 def test_connections_that_have_not_logged_in_are_remarked_on():
     remark = Cyrus(host()).values[ADDRESS].remark
     assert remark.startswith("Cyrus refuses logins alone: connections that have not logged in are not limited, but count")
