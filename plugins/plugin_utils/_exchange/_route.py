@@ -270,7 +270,8 @@ def _observe(access, session, identity, only_look=False):
 
 def _one(session, cmdlet, parameters):
     objects = session.invoke(cmdlet, **parameters).objects
-    if len(objects) != 1 or not isinstance(objects[0], Bag):
+    objects = [entry for entry in objects if isinstance(entry, Bag)]
+    if len(objects) != 1:
         named = " ".join(f"-{name} {value}" for name, value in parameters.items())
         raise ExchangeError(
             f"{cmdlet} {named}".rstrip()

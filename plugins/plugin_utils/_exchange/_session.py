@@ -38,6 +38,9 @@ _WORDS_OF_THROTTLING = (
 )
 
 
+#: The beginning of an object that pypsrp hands back as XML.
+_OBJECT = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?<Obj\b")
+
 #: Seconds that an answer may take when a session is closed.
 _FAREWELL = 10
 
@@ -98,7 +101,9 @@ class Session:
             pipeline.invoke()
             if pipeline.streams.error or pipeline.had_errors or pipeline.state != PSInvocationState.COMPLETED:
                 raise Refused(_refusal(cmdlet, self.user, pipeline.streams.error))
-            objects = [_plain(output) for output in pipeline.output if output is not None]
+            outputs = [_plain(output) for output in pipeline.output if output is not None]
+            # A list that was not unrolled on the server counts as what is in it.
+            objects = [entry for output in outputs for entry in (output if isinstance(output, list) else [output])]
             return Answer(objects, [" ".join(str(warning.message).split()) for warning in pipeline.streams.warning])
 
 
@@ -155,6 +160,8 @@ def _open_with(endpoint, connect, make_pool):
     _follow_no_redirection(connection.transport)
     pool = make_pool(connection, configuration_name=endpoint.configuration)
     pool._process_host_call = _answer_nothing
+    # What a server warns of beside any cmdlet, pypsrp would write to the terminal.
+    pool._process_runspacepool_warning = lambda message: None
     try:
         pool.open()
     except BaseException as problem:
@@ -273,7 +280,7 @@ def _of_credssp(problem):
 
 def _plain(output):
     xml = getattr(output, "_xml", None) or output
-    if isinstance(xml, str) and xml.startswith("<Obj"):
+    if isinstance(xml, str) and _OBJECT.match(xml):
         return _clixml.read(xml)
     if isinstance(output, dict):
         return _clixml.Bag(None, {str(name): _plain(value) for name, value in output.items()})
@@ -325,7 +332,9 @@ def _masked(text, endpoint):
     # What stands between the user of a proxy and its host, also where that is no address.
     proxy = re.search(":([^:]*)@", str(endpoint.extra.get("proxy", "")).partition("//")[2])
     for secret in filter(None, (endpoint.password, proxy and proxy.group(1))):
-        text = text.replace(secret, "********")
+        # Sentences are on one line, whatever somebody else's words were on.
+        for written in (secret, " ".join(secret.split()) or secret):
+            text = text.replace(written, "********")
     return text
 
 

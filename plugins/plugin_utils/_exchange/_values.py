@@ -254,7 +254,7 @@ def _read_list(wire, choices):
         wire = wire.value or wire.text or ([wire] if wire.properties else [])
     if isinstance(wire, str):
         # A list turned into text on its way, "{[::]:993, 0.0.0.0:993}", or the only entry.
-        wire = [entry for entry in re.split(r"[\s,]+", wire.strip("{} ")) if entry]
+        wire = [entry for entry in re.split(r"[\s,;]+", wire.strip("{} ")) if entry]
         # Each entry has a port; what has none is the name of a type, and what ends in dots was cut off.
         if any(":" not in entry or entry.endswith(("...", "\u2026")) for entry in wire):
             raise ValueError("no list")

@@ -66,7 +66,8 @@ class Wire:
 
         shell = SimpleNamespace(id="ID", opened=False, _selector_set=None, close=lambda: self.closed.append("shell"))
         self.shell = shell
-        return SimpleNamespace(open=open_pool, close=close_pool, shell=shell)
+        self.pool = SimpleNamespace(open=open_pool, close=close_pool, shell=shell)
+        return self.pool
 
     def power_shell(self, pool):
         run = self.pipeline
@@ -136,6 +137,12 @@ def test_the_librarys_own_warnings_do_not_reach_the_terminal(wire, capfd):
     with _session.opened(ENDPOINT):
         logging.getLogger("pypsrp.wsman").error("Failed to parse")
     assert capfd.readouterr().err == ""
+
+
+def test_what_a_server_warns_of_beside_any_cmdlet_does_not_reach_the_terminal(wire, recwarn):
+    with _session.opened(ENDPOINT):
+        wire.pool._process_runspacepool_warning(SimpleNamespace(data="mind this"))
+    assert not recwarn.list
 
 
 # opening
@@ -283,6 +290,15 @@ def test_an_answer_has_plain_objects_and_warnings(wire):
     assert answer.warnings == ["mind this"]
 
 
+@pytest.mark.parametrize("xml", ['<Obj RefId="0"/>', '\n <Obj RefId="0"/>', '<?xml version="1.0"?>\n<Obj RefId="0"/>'])
+def test_an_object_is_read_however_its_xml_begins_and_whatever_list_it_is_in(wire, xml):
+    output = GenericComplexObject()
+    output._xml = xml
+    wire.pipeline.output += [output, xml, [output, output]]
+    with _session.opened(ENDPOINT) as session:
+        assert session.invoke("Get-ImapSettings").objects == [(None, {}, None)] * 4
+
+
 def test_a_hashtable_is_an_object_too(wire):
     timeout = GenericComplexObject()
     timeout._xml = '<Obj RefId="0"><ToString>00:30:00</ToString></Obj>'
@@ -384,6 +400,14 @@ def test_the_password_is_in_no_sentence_and_no_chain_of_exceptions(wire):
     with pytest.raises(_session.ExchangeError) as failure, _session.opened(ENDPOINT) as session:
         session.invoke("Get-ImapSettings")
     assert failure.value.__cause__ is None and failure.value.__suppress_context__
+
+
+def test_a_password_with_blanks_is_in_no_sentence_either(monkeypatch):
+    Wire(monkeypatch, [ValueError("no login with me  and\tyou")])
+    endpoint = replace(ENDPOINT, auth=("ntlm",), password="me  and\tyou")
+    with pytest.raises(_session.ExchangeError) as failure, _session.opened(endpoint):
+        pass
+    assert "no login with ********" in str(failure.value)
 
 
 def test_the_password_is_not_logged(wire, caplog):

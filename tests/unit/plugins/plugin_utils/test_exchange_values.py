@@ -184,6 +184,7 @@ def test_a_choice_that_is_not_known_is_refused(wire):
         [Bag(None, {"Address": "::", "Port": 993}), Bag(None, {"Address": "0.0.0.0", "Port": 993})],
         "[::]:993,0.0.0.0:993",
         "[::]:993 0.0.0.0:993",
+        "[::]:993;0.0.0.0:993",
         Bag("System.Collections.ArrayList", {"Count": 2}, BINDINGS),
         [Bag(None, {}, entry) for entry in BINDINGS],
     ],
