@@ -534,6 +534,18 @@ def test_at_the_services_it_is_told_which_right_the_account_needs_there():
         assert "/wsmen; check services_host, services_port and services_path in the option exchange." in sentence
 
 
+@pytest.mark.parametrize("options", [{"host": f"{'x' * 64}.invalid"}, {"host": "127.0.0.1:80"}, {"port": 65536}])
+def test_an_address_that_can_be_none(options):
+    with exchange() as server:
+        sentence = failing(server, **options)
+        assert " cannot be asked when the session was opened; check host and port in the option exchange" in sentence
+
+
+def test_a_user_of_several_lines_is_told_on_one():
+    with exchange() as server:
+        assert "refused the user one two; check the user" in failing(server, user="one\r\ntwo")
+
+
 def test_nobody_at_that_port():
     with exchange() as server:
         port = server.port

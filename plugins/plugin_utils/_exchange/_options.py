@@ -156,7 +156,7 @@ def endpoints(options, variables, inventory_hostname):
         "extra": _extra(given),
     }
     for name, default in (("connection_timeout", 30), ("read_timeout", 30), ("operation_timeout", 20)):
-        common[name] = _number(name, given(name, f"ansible_psrp_{name}") or default)
+        common[name] = _number(name, given(name, f"ansible_psrp_{name}"), default)
     for name in ("user", "password"):
         common[name] = None if common[name] is None else str(common[name])
     common["read_timeout"] = max(common["read_timeout"], common["operation_timeout"] + 1)
@@ -165,7 +165,7 @@ def endpoints(options, variables, inventory_hostname):
     protocol = given("protocol") or ("https" if auth in ("basic", "certificate") else "http")
     exchange = Endpoint(
         host=host,
-        port=_number("port", given("port") or (443 if protocol == "https" else 80)),
+        port=_number("port", given("port"), 443 if protocol == "https" else 80),
         path=options.get("path") or "PowerShell",
         protocol=protocol,
         configuration=CONFIGURATION_OF_EXCHANGE,
@@ -179,11 +179,11 @@ def endpoints(options, variables, inventory_hostname):
     )
     protocol = given("services_protocol", "ansible_psrp_protocol", "ansible_winrm_scheme")
     if not protocol:
-        secure = _number("services_port", port) != 5985 if port else windows_like or auth in ("basic", "certificate")
+        secure = _number("services_port", port) != 5985 if port is not None else windows_like or auth in ("basic", "certificate")
         protocol = "https" if secure else "http"
     windows = Endpoint(
         host=given("services_host") or host,
-        port=_number("services_port", port or (5986 if protocol == "https" else 5985)),
+        port=_number("services_port", port, 5986 if protocol == "https" else 5985),
         path=str(given("services_path", "ansible_psrp_path", "ansible_winrm_path") or "wsman"),
         protocol=protocol,
         configuration=CONFIGURATION_OF_WINDOWS,
@@ -193,10 +193,10 @@ def endpoints(options, variables, inventory_hostname):
     return exchange, windows
 
 
-def _number(option, value):
-    """Return a variable or an option as int. Raises OptionProblem."""
+def _number(option, value, default=None):
+    """Return a variable or an option as int, ``default`` where it is None. Raises OptionProblem."""
     try:
-        number = int(value)
+        number = int(default if value is None else value)
     except (TypeError, ValueError, OverflowError):
         number = 0
     if number < 1:

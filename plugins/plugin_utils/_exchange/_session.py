@@ -329,18 +329,20 @@ def _one_sentence(endpoint, when):
 
 
 def _masked(text, endpoint):
+    """Return ``text`` on one line, without secrets."""
     # What stands between the user of a proxy and its host, also where that is no address.
     proxy = re.search(":([^:]*)@", str(endpoint.extra.get("proxy", "")).partition("//")[2])
-    for secret in filter(None, (endpoint.password, proxy and proxy.group(1))):
-        # Sentences are on one line, whatever somebody else's words were on.
-        for written in (secret, " ".join(secret.split()) or secret):
-            text = text.replace(written, "********")
+    text = " ".join(text.split())
+    for secret in (endpoint.password, proxy and proxy.group(1)):
+        secret = " ".join((secret or "").split())
+        text = text.replace(secret, "********") if secret else text
     return text
 
 
 def sentence(problem, endpoint, when):
     """Return the sentence for an exception of pypsrp, or of the libraries below it, at an Endpoint."""
     import requests.exceptions
+    import urllib3.exceptions
     from pypsrp import exceptions
     from spnego.exceptions import FeatureMissingError, SpnegoError
 
@@ -394,8 +396,10 @@ def sentence(problem, endpoint, when):
             f"{url} redirects to {where or 'another address'}, which is not followed; take this path out of the "
             "redirection on the server, or set protocol, host, port and path to where PowerShell is."
         )
-    if isinstance(problem, requests.exceptions.RequestException):
-        return f"{url} cannot be asked {when}; check host and port in the option exchange, and ansible_psrp_proxy: {words}"
+    if isinstance(problem, (requests.exceptions.RequestException, urllib3.exceptions.LocationParseError)):
+        return (
+            f"{url} cannot be asked {when}; check host and port in the option exchange, and ansible_psrp_proxy: {words}"
+        )
     if isinstance(problem, exceptions.InvalidPSRPOperation):
         return f"{url} refused a session to {user}; check its rights and whether the server throttles: {words}"
     if isinstance(problem, UnicodeError) and endpoint.auth == ("basic",):

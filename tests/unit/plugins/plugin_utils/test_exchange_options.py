@@ -124,7 +124,7 @@ def test_a_variable_that_is_neither_true_nor_false_is_refused_by_name(name):
         endpoints(**{f"psrp_{name}": "perhaps"})
 
 
-@pytest.mark.parametrize("value", ["soon", -1, float("inf"), [30]])
+@pytest.mark.parametrize("value", ["soon", -1, 0, "0", float("inf"), [30]])
 def test_a_variable_that_is_no_number_above_nothing_is_refused_by_name(value):
     with pytest.raises(_options.OptionProblem, match="^read_timeout is .*, but must be a whole number above 0"):
         endpoints(psrp_read_timeout=value)
