@@ -23,7 +23,7 @@ import spnego._gss
 from exchange_simulator import wsman
 from world import TIMEOUTS, VERSIONS, exchange, ran, restart, way_in
 
-from ansible_collections.mailops.imap.plugins.plugin_utils._exchange import _route, _services
+from ansible_collections.mailops.imap.plugins.plugin_utils._exchange import _route, _services, _session
 from ansible_collections.mailops.imap.plugins.plugin_utils._exchange._session import ExchangeError
 
 
@@ -567,6 +567,18 @@ def test_a_server_that_is_too_slow():
     with exchange() as server:
         server.faults.delay = 4
         assert "did not answer in time" in failing(server, read_timeout=2, operation_timeout=1)
+
+
+def test_a_session_that_takes_longer_to_open_than_an_operation_is_waited_for(monkeypatch):
+    with exchange() as server:
+        server.faults.open_delay = 1.5
+        options = {"read_timeout": 3, "operation_timeout": 1, "look_at_services": False}
+        assert _route.look(way_in(server, **options))
+        monkeypatch.setattr(_session, "_PATIENCE", 0)
+        assert "did not answer in time when the session was opened; look at the server, and run the" in failing(
+            server, **options
+        )
+        assert server.open_shells == 0
 
 
 def test_a_cmdlet_that_takes_longer_than_an_operation_is_waited_for():

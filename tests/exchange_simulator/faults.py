@@ -19,6 +19,7 @@ class Faults:
     instead: (HTTP status, body), unencrypted, in place of each cut; the body of a redirection is where it leads.
     cut: connections are cut instead of every answer, those to messages that are being carried out included.
     delay: seconds that every WSMan message waits for its answer.
+    open_delay: seconds until a runspace pool says that it is open.
     cmdlet_delay: seconds that each cmdlet takes, during which the client polls.
     garbage: bytes that are sent, with status 200 and unencrypted, in place of every answer.
     status: HTTP status of every answer, with an empty body, in place of what was asked.
@@ -42,6 +43,7 @@ class Faults:
     instead: tuple[int, bytes] | None = None
     cut: bool = False
     delay: float = 0
+    open_delay: float = 0
     cmdlet_delay: float = 0
     garbage: bytes | None = None
     status: int | None = None

@@ -158,6 +158,7 @@ class Runspace:
 
     def __init__(self, session):
         self.session = session
+        self._opens = time.monotonic() + session.faults.open_delay
         protocol = session.version.protocol
         self.pool = ServerRunspacePool({"PSVersionTable": {"PSVersion": PSVersion(POWERSHELL[protocol])}})
         self.pool.our_capability = SessionCapability(
@@ -209,6 +210,10 @@ class Runspace:
         """([fragments], whether the command is done), as soon as there is any of it; None after `timeout` seconds."""
         command = self.commands.get(identity)
         queue = command.queue if command else self._queue
+        left = 0 if command else max(0, self._opens - time.monotonic())
+        time.sleep(min(left, timeout))
+        if left > timeout:
+            return None
         with self._ready:
             if not self._ready.wait_for(lambda: queue or (command and command.done), timeout):
                 return None

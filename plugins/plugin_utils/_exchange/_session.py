@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import NamedTuple
@@ -21,7 +22,9 @@ from ._options import CONFIGURATION_OF_EXCHANGE
 
 _OPENING = "when the session was opened"
 
-#: WSMan fault codes (MS-WSMV, and seen in the wild): no such resource; the shell is gone; access denied.
+#: WSMan fault codes (MS-WSMV, and seen in the wild): no answer within the operation's time, which asks for another try;
+#: no such resource; the shell is gone; access denied.
+_TIMED_OUT = 2150858793
 _NO_SUCH_RESOURCE = (2150858811, 2150859002)
 _SHELL_IS_GONE = (2150858843, 2150858770, 995)
 _ACCESS_DENIED = (5, 2147942405)
@@ -40,6 +43,9 @@ _WORDS_OF_THROTTLING = (
 
 #: The beginning of an object that pypsrp hands back as XML.
 _OBJECT = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?<Obj\b")
+
+#: Seconds that a session may take to open, as by PowerShell's own OpenTimeout (New-PSSessionOption).
+_PATIENCE = 180
 
 #: Seconds that an answer may take when a session is closed.
 _FAREWELL = 10
@@ -98,6 +104,8 @@ class Session:
         with _one_sentence(self._endpoint, f"while {cmdlet} ran"):
             pipeline = PowerShell(self._pool)
             pipeline.add_cmdlet(cmdlet).add_parameters(parameters)
+            # It is asked for by the id that was chosen here, also where the answer to its making repeats none.
+            pipeline._command_id = pipeline.id
             pipeline.invoke()
             if pipeline.streams.error or pipeline.had_errors or pipeline.state != PSInvocationState.COMPLETED:
                 raise Refused(_refusal(cmdlet, self.user, pipeline.streams.error))
@@ -159,6 +167,7 @@ def _open_with(endpoint, connect, make_pool):
     )
     _follow_no_redirection(connection.transport)
     pool = make_pool(connection, configuration_name=endpoint.configuration)
+    pool._receive = _patient(pool._receive)
     pool._process_host_call = _answer_nothing
     # What a server warns of beside any cmdlet, pypsrp would write to the terminal.
     pool._process_runspacepool_warning = lambda message: None
@@ -182,6 +191,26 @@ def _follow_no_redirection(transport):
         return session
 
     transport._build_session = build_staying
+
+
+def _patient(receive):
+    """Return the method of a pypsrp pool that receives, which gives up only after _PATIENCE while the pool opens.
+
+    Once it is open, pypsrp itself goes on to ask for what a cmdlet gives.
+    """
+    from pypsrp.exceptions import WSManFaultError
+
+    until = time.monotonic() + _PATIENCE
+
+    def receive_patiently(*arguments, **more):
+        try:
+            return receive(*arguments, **more)
+        except WSManFaultError as problem:
+            if problem.code != _TIMED_OUT or time.monotonic() >= until:
+                raise
+            return []
+
+    return receive_patiently
 
 
 def _answer_nothing(message, _response, _pipeline=None):
@@ -225,10 +254,10 @@ def _behind(problem):
 
 
 def _take_for_open(shell):
-    """Make pypsrp delete a shell by the id that it chose, although the answer to its Create did not come."""
+    """Make pypsrp delete a shell by the id that it chose, where the answer to its Create did not come or has none."""
     from pypsrp.wsman import SelectorSet
 
-    if not shell.opened:
+    if not shell.opened or shell._selector_set is None:
         shell._selector_set = SelectorSet()
         shell._selector_set.add_option("ShellId", shell.id)
         shell.opened = True
@@ -529,6 +558,8 @@ def _fault(problem, url, user, endpoint, when):
         return f"{url} throttles {user}; close other sessions, lower forks or serial and try again: {words}"
     if problem.code in _NO_SUCH_RESOURCE:
         return f"{url} has no session configuration {endpoint.configuration}; check host, port and path: {words}"
+    if problem.code == _TIMED_OUT:
+        return f"{url} did not answer in time {when}; look at the server, and run the task again: {words}"
     if problem.code in _SHELL_IS_GONE:
         return _lost(url, when)
     if problem.code in _ACCESS_DENIED:

@@ -34,10 +34,11 @@ CLOSED = ["pool", "connection", "shell", "connection"]
 class Wire:
     """Stands in for pypsrp. ``opening`` are what the tries of opening a session raise, in order;
     ``tried`` are the authentication methods, ``closed`` counts what was closed; ``encrypts`` is whether messages are to
-    be encrypted, and ``encryption`` what they are once somebody is logged in.
+    be encrypted, and ``encryption`` what they are once somebody is logged in; ``made`` is whether the answer to a shell's
+    making came, without its id; ``ran`` is the last pipeline.
     """
 
-    encrypts, encryption = False, None
+    encrypts, encryption, made, ran = False, None, False, None
 
     def __init__(self, monkeypatch, opening=()):
         self.opening, self.tried, self.closed = list(opening), [], []
@@ -64,9 +65,9 @@ class Wire:
             self.closed.append("pool")
             raise ConnectionError(f"gone, {SECRET}")
 
-        shell = SimpleNamespace(id="ID", opened=False, _selector_set=None, close=lambda: self.closed.append("shell"))
+        shell = SimpleNamespace(id="ID", opened=self.made, _selector_set=None, close=lambda: self.closed.append("shell"))
         self.shell = shell
-        self.pool = SimpleNamespace(open=open_pool, close=close_pool, shell=shell)
+        self.pool = SimpleNamespace(open=open_pool, close=close_pool, shell=shell, _receive=list)
         return self.pool
 
     def power_shell(self, pool):
@@ -77,6 +78,7 @@ class Wire:
                 raise run.raises
 
         shell = SimpleNamespace(
+            id="PIPELINE",
             add_cmdlet=lambda name: shell,
             add_parameters=lambda parameters: shell,
             invoke=invoke,
@@ -85,6 +87,7 @@ class Wire:
             state=run.state,
             output=run.output,
         )
+        self.ran = shell
         return shell
 
 
@@ -254,6 +257,14 @@ def test_a_shell_is_closed_by_its_id_where_only_the_answer_to_its_making_is_miss
     assert wire.shell.opened is sent and ("ID" in str(vars(wire.shell._selector_set or object))) is sent
 
 
+def test_a_shell_is_closed_by_its_id_where_the_answer_to_its_making_has_none(monkeypatch):
+    wire = Wire(monkeypatch, [FAULT(2150858843, None, "invalid selectors", None, None, None)])
+    wire.made = True
+    with pytest.raises(_session.ExchangeError), _session.opened(replace(ENDPOINT, auth=("ntlm",))):
+        pass
+    assert "ID" in str(vars(wire.shell._selector_set))
+
+
 @pytest.mark.parametrize("encryption", [None, "of the login"])
 def test_where_messages_are_encrypted_a_shell_is_closed_by_its_id_only_after_a_login(monkeypatch, encryption):
     wire = Wire(monkeypatch, [pypsrp.exceptions.AuthenticationError("Failed")])
@@ -277,6 +288,12 @@ def test_basic_over_http_goes_without_encryption_and_all_else_with_it(wire):
 
 
 # running
+
+
+def test_a_cmdlet_is_asked_for_by_the_id_that_was_chosen_for_it(wire):
+    with _session.opened(ENDPOINT) as session:
+        session.invoke("Get-ImapSettings")
+    assert wire.ran._command_id == "PIPELINE"
 
 
 def test_an_answer_has_plain_objects_and_warnings(wire):
