@@ -429,12 +429,12 @@ def test_a_certificate_that_is_not_trusted():
 
 def test_https_at_a_port_of_http():
     with exchange() as server:
-        assert f"What answers at https://127.0.0.1:{server.port}/PowerShell speaks no TLS; set the protocol to http" in failing(
+        assert f"What answers at https://127.0.0.1:{server.port}/PowerShell speaks no TLS; set protocol and port in the" in failing(
             server, protocol="https"
         )
         # The connection's variable counts for the services, which most often are on a port of their own.
         sentence = failing(server, services_protocol=None, variables={"ansible_psrp_protocol": "https"})
-        assert f"What answers at https://127.0.0.1:{server.port}/wsman speaks no TLS" in sentence
+        assert f"What answers at https://127.0.0.1:{server.port}/wsman speaks no TLS; set services_protocol and" in sentence
 
 
 def test_a_certificate_that_no_user_has():

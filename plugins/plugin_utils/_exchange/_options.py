@@ -132,6 +132,12 @@ class Endpoint:
             return "that the account may use remote PowerShell (Set-User -RemotePowerShellEnabled)"
         return "that the account is a local administrator there"
 
+    def options(self, *names):
+        """Return the suboptions of ``exchange`` that say where this is, for sentences."""
+        prefix = "" if self.configuration == CONFIGURATION_OF_EXCHANGE else "services_"
+        *first, last = (prefix + name for name in names)
+        return f"{', '.join(first)} and {last} in the option exchange"
+
     @property
     def service(self):
         """What Kerberos is asked a ticket for (the service principal name, without the realm)."""

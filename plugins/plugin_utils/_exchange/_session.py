@@ -423,11 +423,12 @@ def sentence(problem, endpoint, when):
         where = problem.response.headers.get("Location") if problem.response is not None else None
         return (
             f"{url} redirects to {where or 'another address'}, which is not followed; take this path out of the "
-            "redirection on the server, or set protocol, host, port and path to where PowerShell is."
+            f"redirection on the server, or set {endpoint.options('protocol', 'host', 'port', 'path')} to where PowerShell "
+            "is."
         )
     if isinstance(problem, (requests.exceptions.RequestException, urllib3.exceptions.LocationParseError)):
         return (
-            f"{url} cannot be asked {when}; check host and port in the option exchange, and ansible_psrp_proxy: {words}"
+            f"{url} cannot be asked {when}; check {endpoint.options('host', 'port')}, and ansible_psrp_proxy: {words}"
         )
     if isinstance(problem, exceptions.InvalidPSRPOperation):
         return f"{url} refused a session to {user}; check its rights and whether the server throttles: {words}"
@@ -448,7 +449,7 @@ def sentence(problem, endpoint, when):
             f"proxy or a load balancer ({type(problem).__name__}: {words})."
         )
     return (
-        f"What {url} answered {when} is not PowerShell remoting; check host, port and path in the option exchange "
+        f"What {url} answered {when} is not PowerShell remoting; check {endpoint.options('host', 'port', 'path')} "
         f"({type(problem).__name__}: {words})."
     )
 
@@ -509,8 +510,8 @@ def _tls(words, url, endpoint):
         return _cut_off(words, url)
     if any(text in words for text in _WORDS_OF_NO_TLS):
         return (
-            f"What answers at {url} speaks no TLS; set the protocol to http, or the port to that of https, in the "
-            f"option exchange or by ansible_psrp_protocol and ansible_psrp_port: {words}"
+            f"What answers at {url} speaks no TLS; set {endpoint.options('protocol', 'port')} to those of http, or to "
+            f"those of https: {words}"
         )
     if "expired" in words:
         return f"The certificate of {url} has expired; have it renewed on the server."
@@ -535,14 +536,11 @@ def _lost(url, when):
 def _http(problem, url, user, endpoint, when):
     if problem.code == 404 and endpoint.configuration == CONFIGURATION_OF_EXCHANGE:
         return (
-            f"There is no PowerShell at {url}; check host, port and path in the option exchange, and for Exchange "
-            "2007 set access to snap_in."
+            f"There is no PowerShell at {url}; check {endpoint.options('host', 'port', 'path')}, and for Exchange 2007 "
+            "set access to snap_in."
         )
     if problem.code == 404:
-        return (
-            f"There is no PowerShell at {url}; check services_host, services_port and services_path in the option "
-            "exchange."
-        )
+        return f"There is no PowerShell at {url}; check {endpoint.options('host', 'port', 'path')}."
     if problem.code in (401, 403):
         return f"{url} does not let {user} in (HTTP {problem.code}); check {endpoint.right}."
     if problem.code == 407:
@@ -557,7 +555,10 @@ def _fault(problem, url, user, endpoint, when):
     if any(text in words.casefold() for text in _WORDS_OF_THROTTLING):
         return f"{url} throttles {user}; close other sessions, lower forks or serial and try again: {words}"
     if problem.code in _NO_SUCH_RESOURCE:
-        return f"{url} has no session configuration {endpoint.configuration}; check host, port and path: {words}"
+        return (
+            f"{url} has no session configuration {endpoint.configuration}; check "
+            f"{endpoint.options('host', 'port', 'path')}: {words}"
+        )
     if problem.code == _TIMED_OUT:
         return f"{url} did not answer in time {when}; look at the server, and run the task again: {words}"
     if problem.code in _SHELL_IS_GONE:
