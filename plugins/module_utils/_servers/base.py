@@ -137,7 +137,8 @@ class Server:
     paths that the server reads to their bytes; ``changed_at`` is when the youngest of them changed; ``serving`` is a
     Serving, or None where the server is not running; ``master`` is the Process that a restart has to replace, or None
     where there is no such single one; ``endpoints`` are where it answers; ``backends`` are the Endpoints
-    that it hands its clients on to, with None for one that the configuration does not name.
+    that it hands its clients on to, with None for one that the configuration does not name; ``room`` is a sentence on
+    how many connections a front itself has room for, empty where nothing but the host limits them.
     """
 
     server_type = ""
@@ -156,6 +157,7 @@ class Server:
         self.master = None
         self.endpoints = []
         self.backends = []
+        self.room = ""
         self._reached_at = []
 
     @classmethod
@@ -172,9 +174,9 @@ class Server:
             self._reached_at.append(endpoint)
             self.endpoints = self._reached_at
         value = self.values.get("max_connections")
-        uncounted = f"Clients that have not logged in are with {front.server_type}, which takes any number of them."
-        if value and uncounted not in (value.remark or ""):
-            remark = f"{value.remark} {uncounted}" if value.remark else uncounted
+        remark = f"Clients that have not logged in are with {front.server_type}, and do not count. {front.room}".strip()
+        if value and remark not in (value.remark or ""):
+            remark = f"{value.remark} {remark}" if value.remark else remark
             self.values["max_connections"] = value._replace(remark=remark)
         value = self.values.get("max_connections_from_single_ip")
         if value and (endpoint is None or not endpoint.proxy_protocol):

@@ -287,6 +287,10 @@ def test_clients_that_a_front_keeps_until_they_log_in_are_remarked_on():
         server.stand_behind(Endpoint("127.0.0.1", port), Server())
     assert server.values[CONNECTIONS].remark.startswith(f"{alone} Clients that have not logged in are with ")
     assert server.values[CONNECTIONS].remark.count("Clients that") == 1
+    roomy = Server()
+    roomy.room = "It has 9 connections."
+    server.stand_behind(Endpoint("127.0.0.1", 143), roomy)
+    assert server.values[CONNECTIONS].remark.endswith(", and do not count. It has 9 connections.")
 
 
 # presence, processes, endpoints
