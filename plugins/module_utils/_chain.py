@@ -120,11 +120,12 @@ def _type_behind(host, endpoint, candidates):
     """Return the name among ``candidates`` of the server that answers at ``endpoint``, or None where it is not on this
     host.
 
-    The process that listens there tells; where none does, or the address is not known, the only candidate is taken.
+    The process that listens there tells; where none does, or the address is not known, the only candidate is taken, but
+    not for an address that is not known where it was switched off.
     """
     only = next(iter(candidates)) if len(candidates) == 1 else None
     if endpoint is None:
-        return only
+        return None if only is None or _is_off(host, candidates[only]) else only
     try:
         if not host.owns_address(endpoint.address):
             return None
@@ -142,3 +143,14 @@ def _type_behind(host, endpoint, candidates):
         if any(holder in kind.socket_holders for holder in holders):
             return name
     return None if holders else only
+
+
+def _is_off(host, kind):
+    """Whether no server of the class ``kind`` runs and systemd was told not to start one (systemctl(1), is-enabled)."""
+    if any(process.name in kind.socket_holders for process in host.processes()):
+        return False
+    try:
+        states = [host.run(["systemctl", "is-enabled", service]).words.split("\n")[-1] for service in kind.services]
+    except HostError:
+        return False
+    return all(state in ("disabled", "masked", "masked-runtime") for state in states)

@@ -255,3 +255,20 @@ def test_a_server_that_sees_other_files_than_this_host_is_refused(server, pid, p
     machine.mounted = {pid: [path]}
     with pytest.raises(HostError, match=rf"\(process {pid}\) does not see this host's {path}, because"):
         types(machine)
+
+
+@pytest.mark.parametrize(
+    "state, running, chain",
+    [
+        ("enabled", False, ["nginx", "dovecot", "unknown"]),
+        ("disabled", False, ["nginx", "unknown"]),
+        ("masked", False, ["nginx", "unknown"]),
+        ("disabled", True, ["nginx", "dovecot", "unknown"]),
+    ],
+)
+def test_what_was_switched_off_is_not_taken_for_a_backend_without_a_name(state, running, chain):
+    machine = host(UNNAMED, dovecot=True)
+    machine.answers["systemctl is-enabled dovecot"] = (1, state)
+    if not running:
+        machine.process_list = nginx_processes()
+    assert types(machine, "nginx") == chain
