@@ -18,7 +18,7 @@ PRIVATE: other collections must not import this; it may change at any time.
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import NamedTuple, Optional
 
@@ -340,17 +340,27 @@ def _at_services(access, server, fqdn):
         places.append(replace(access.windows, host=fqdn))
     answered = []
     for place in places:
-        with access.open(place) as session:
-            services = _services.observe(session)
+        with ExitStack() as stack:
+            try:
+                session = stack.enter_context(access.open(place))
+                services = _services.observe(session)
+            except ExchangeError as problem:
+                if not answered:
+                    raise
+                raise ExchangeError(
+                    f"{_others(server, answered)}, because its full name does not lead there either: {problem}"
+                ) from None
             # A computer without the services does not tell its name.
             if server is None or (_is_on(services, server) and (services or place is places[-1])):
                 yield place, session, services
                 return
             answered += sorted({service.computer for service in services})
-    raise ExchangeError(
-        f"The IMAP4 services of {server} were asked for, but {' and '.join(dict.fromkeys(answered))} answered; "
-        "set services_host in the option exchange."
-    )
+    raise ExchangeError(f"{_others(server, answered)}.")
+
+
+def _others(server, answered):
+    names = " and ".join(dict.fromkeys(answered))
+    return f"The IMAP4 services of {server} were asked for, but {names} answered; set services_host in the option exchange"
 
 
 def _is_on(services, server):

@@ -24,6 +24,9 @@ from ._session import Changed, ExchangeError, Refused
 #: The service that clients connect to, and that greets them.
 FRONT = SERVICES[0]
 
+#: What Win32_Service tells of a service in State, in every language of Windows.
+_STATES = ("Running", "Stopped", "Paused", "Start Pending", "Stop Pending", "Continue Pending", "Pause Pending", "Unknown")
+
 #: A time as WMI writes it (DMTF DSP0004, 5.2.4): its last part is the distance from UTC in minutes.
 _WMI_TIME = re.compile(r"(\d{14})\.(\d{6})([+-]\d{3})")
 
@@ -69,9 +72,16 @@ def _observe(session):
     found = {}
     for row in rows:
         name, process = service(row["Name"]), int(row.get("ProcessId") or 0)
-        computer = row.get("SystemName")
-        found[name] = Service(name, str(row.get("State")), started.get(process), computer and str(computer))
+        state, computer = _text(row.get("State")).title(), _text(row.get("SystemName"))
+        if state not in _STATES:
+            raise ValueError(f"State {state}")
+        found[name] = Service(name, state, started.get(process), computer.partition(".")[0] or None)
     return [found[name] for name in SERVICES if name in found]
+
+
+def _text(wire):
+    wire = (wire.value or wire.text) if isinstance(wire, Bag) else wire
+    return "" if wire is None else str(wire)
 
 
 def _query(session, query):

@@ -450,7 +450,16 @@ def test_a_time_that_is_utc_by_name_needs_no_zone():
     assert _services.instant("2026-01-02T12:00:00", utc=True) == datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
 
 
-@pytest.mark.parametrize("rows", [["text"], [Bag(None, {"State": "Running"})], [Bag(None, {"Name": "x", "ProcessId": "many"})]])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["text"],
+        [Bag(None, {"State": "Running"})],
+        [Bag(None, {"Name": "x", "ProcessId": "many"})],
+        [Bag(None, {"Name": "MSExchangeIMAP4", "ProcessId": 0})],
+        [Bag(None, {"Name": "MSExchangeIMAP4", "ProcessId": 0, "State": "Busy"})],
+    ],
+)
 def test_services_that_are_told_in_another_way_are_a_sentence_and_nothing_is_set(rows):
     exchange = FakeExchange()
     exchange.rows = lambda query: rows
@@ -551,6 +560,31 @@ def test_a_service_that_is_down_after_the_restart_fails():
     with pytest.raises(ExchangeError, match="MSExchangeIMAP4 did not come back after the restart") as failure:
         _route.restart(exchange.access(), ["MSExchangeIMAP4"])
     assert failure.value.changed
+
+
+@pytest.mark.parametrize("computer", ["ex01.example.com", Bag("EX01", {}), Bag(None, {}, "EX01"), None])
+def test_the_name_of_the_computer_comes_in_every_form(computer):
+    exchange = FakeExchange()
+    exchange.computer = computer
+    assert _route.restart(exchange.access(), ["MSExchangeIMAP4"], identity="EX01")["changed"]
+
+
+def test_where_another_computer_answers_and_the_right_one_does_not_both_are_told():
+    exchange = FakeExchange()
+    exchange.computer = "EX02"
+
+    def session(place):
+        if place.host == "ex01.example.com":
+            raise ExchangeError("It cannot be reached.")
+        return exchange.session(place)
+
+    access = behind_a_load_balancer(exchange)._replace(open=session, exchange=replace(exchange.access().exchange, host="mail"))
+    with pytest.raises(ExchangeError) as failure:
+        _route.restart(access, ["MSExchangeIMAP4"], identity="ex01.example.com")
+    assert exchange.open == 0 and str(failure.value) == (
+        "The IMAP4 services of ex01 were asked for, but EX02 answered; set services_host in the option exchange, because its "
+        "full name does not lead there either: It cannot be reached."
+    )
 
 
 def test_no_restart_on_the_wrong_computer():
