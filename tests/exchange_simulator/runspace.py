@@ -210,10 +210,11 @@ class Runspace:
         """([fragments], whether the command is done), as soon as there is any of it; None after `timeout` seconds."""
         command = self.commands.get(identity)
         queue = command.queue if command else self._queue
-        left = 0 if command else max(0, self._opens - time.monotonic())
-        time.sleep(min(left, timeout))
-        if left > timeout:
-            return None
+        left = self._opens - time.monotonic()
+        if not command and left > 0:
+            time.sleep(min(left, timeout))
+            if left > timeout:
+                return None
         with self._ready:
             if not self._ready.wait_for(lambda: queue or (command and command.done), timeout):
                 return None
