@@ -56,8 +56,9 @@ notes:
   - Where a backend of the chain itself listens on port 143 or 993 of an address that other hosts reach, a warning says
     so, because the clients that connect there are past the mail proxy and its time-outs.
   - Dovecot without a mail proxy never closes a connection that waits in IDLE, because it tells the client that it is still
-    there (C(imap_idle_notify_interval)). nginx does not mind that and closes such a connection on time, whereas Perdition
-    counts its time-out anew. A warning says so where O(authenticated_connection_timeout) is asked for.
+    there every C(imap_idle_notify_interval), unless that is 0 or longer than 1800 seconds and C(imap_hibernate_timeout)
+    is not set. nginx does not mind that and closes such a connection on time, whereas Perdition counts its time-out anew.
+    A warning says so where O(authenticated_connection_timeout) is asked for.
   - The configuration of a backend on another host cannot be seen from the mail proxy's, nor that of a server that
     Dovecot's passdb hands clients on to. It is taken to keep idle connections for 1800 seconds, and a warning says so,
     as far as the configuration shows that there is such a server.

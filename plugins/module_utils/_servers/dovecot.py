@@ -18,6 +18,8 @@ Facts, all measured with 2.3.19.1 and 2.4.1 as well:
   at the same moment do not count one another (of twenty with a limit of three, all twenty got in), and it does not count
   for a client that a passdb hands on;
 * ``imap_max_line_length`` bounds what follows the name of a command, with what literals hold, within 12 bytes;
+* what Dovecot says to a client starts its time-out anew as well, and in service imap-hibernate there is none (measured
+  with the constant made 20 seconds);
 * a client in IDLE is told "Still here" every ``imap_idle_notify_interval``, the first time after a part of it that
   depends on the clock (imap_keepalive_interval_msecs(), src/lib-imap/imap-keepalive.c), and never where that is 0;
 * ``%`` in the greeting begins a variable in 2.3, and ``%{`` in 2.4; one that Dovecot does not know ends every login;
@@ -81,7 +83,9 @@ class Dovecot(base.Server):
     socket_holders = ("dovecot", "imap-login")
     terms = {
         "authenticated_connection_timeout": base.Term(
-            None, "compiled in: 1800 seconds, and never while a client waits in IDLE"
+            None,
+            "compiled in: 1800 seconds, and never while a client waits in IDLE, unless imap_idle_notify_interval is 0 or "
+            "above 1800 seconds and imap_hibernate_timeout is not set",
         ),
         "pre_authenticated_connection_timeout": base.Term(None, "compiled in: 180 seconds after the connection"),
         "max_connections": base.Term(
@@ -156,8 +160,7 @@ class Dovecot(base.Server):
         self._remark(
             "authenticated_connection_timeout",
             self._handing_on
-            or "Dovecot closes an idle connection after 1800 seconds, but never while its client waits in IDLE; the "
-            "role mailops.imap.imap_proxy puts a mail proxy before it that does.",
+            or self._speaking_in_idle(),
         )
         self._remark("max_connections", " ".join(self._places_lost_and_shared()) or None)
         self._remark("max_connections_per_user", self._counting_users())
@@ -205,16 +208,45 @@ class Dovecot(base.Server):
                     f"A process of service {service} that has had {capacity.lifetime} clients ({key}) takes no more, "
                     "and keeps its places until the last of them leaves, so that fewer than max_connections may get in."
                 )
-        if syntax.seconds(self._reading.told[("imap_hibernate_timeout",)], self._tree.version) not in (0, float("inf")):
+        if self._hibernating < float("inf"):
             yield (
                 "Dovecot's imap_hibernate_timeout is set, so a client that waits in IDLE gives its place in service "
                 "imap to others, and more than max_connections may have logged in."
             )
 
+    @property
+    def _interval(self):
+        """The seconds between two times that Dovecot speaks to a client in IDLE, infinity for never."""
+        return self._seconds("imap_idle_notify_interval")
+
+    @property
+    def _hibernating(self):
+        """The seconds in IDLE after which service imap-hibernate takes a client over, infinity for never."""
+        return self._seconds("imap_hibernate_timeout")
+
+    def _seconds(self, key):
+        return syntax.seconds(self._reading.told[(key,)], self._tree.version) or float("inf")
+
+    def _speaking_in_idle(self):
+        """Return what to know of clients in IDLE that no front has, or None where they are closed as all others are."""
+        seconds = _COMPILED_IN["authenticated_connection_timeout"]
+        if self._hibernating >= seconds and self._interval == float("inf"):
+            return None
+        if self._hibernating >= seconds and self._interval > seconds:
+            return (
+                f"Dovecot closes an idle connection after {seconds} seconds, counted anew when it says "
+                f'"Still here" to a client in IDLE, every {self._interval} seconds (imap_idle_notify_interval): that one '
+                "lives up to twice as long."
+            )
+        return (
+            f"Dovecot closes an idle connection after {seconds} seconds, but never while its client waits in IDLE; the "
+            "role mailops.imap.imap_proxy puts a mail proxy before it that does."
+        )
+
     def _keeping_alive(self):
         """Return what to know of a front that does not end IDLE on time because Dovecot speaks then, or None."""
-        interval = syntax.seconds(self._reading.told[("imap_idle_notify_interval",)], self._tree.version)
-        if not self._kept_alive_by or interval in (0, float("inf")):
+        interval = self._interval
+        if not self._kept_alive_by or interval == float("inf"):
             return None
         return (
             f'{self._kept_alive_by} counts its time-out anew whenever Dovecot says "Still here" to a client in IDLE, every '

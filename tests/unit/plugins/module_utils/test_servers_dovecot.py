@@ -411,8 +411,29 @@ def test_a_front_that_counts_anew_whenever_dovecot_speaks_is_remarked_on(version
 
 def test_dovecot_that_never_speaks_in_idle_is_not_remarked_on():
     server = Dovecot(host("imap_idle_notify_interval = unlimited\n", "2.4"))
+    assert server.values["authenticated_connection_timeout"].remark is None
     server.stand_behind(None, Front(counts_anew_for_backends=True))
     assert server.values["authenticated_connection_timeout"].remark is None
+
+
+@VERSIONS
+@pytest.mark.parametrize(
+    ("interval", "hibernate", "told"),
+    [
+        ("2 mins", "0", "but never while"),
+        ("30 mins", "0", "but never while"),
+        ("31 mins", "0", "every 1860"),
+        ("0", "0", None),
+        ("0", "30 mins", None),
+        ("0", "30 secs", "but never while"),
+        ("31 mins", "30 secs", "but never while"),
+    ],
+)
+def test_when_a_client_in_idle_is_closed_depends_on_what_dovecot_does_then(version, interval, hibernate, told):
+    lines = f"imap_idle_notify_interval = {interval}\nimap_hibernate_timeout = {hibernate}\n"
+    server = Dovecot(host(lines, version))
+    remark = server.values["authenticated_connection_timeout"].remark
+    assert told in remark if told else remark is None
 
 
 @VERSIONS
