@@ -123,8 +123,10 @@ class Host:
         except OSError:
             return float("inf")
 
-    def write(self, path, content):
+    def write(self, path, content, instead_of=None):
         """Put ``content`` (bytes) at ``path``, so that a reader at any instant sees the old file or the new one, whole.
+
+        Where ``instead_of`` (bytes) is given, nothing else is replaced: this is looked at last of all.
 
         Owner, mode and extended attributes (security context, access lists) of an existing file are kept; a new one
         belongs to root with mode 0600. What an earlier write that was killed left beside it is removed. Raises
@@ -143,6 +145,8 @@ class Host:
                     _keep_attributes(path, stream.fileno())
                 stream.flush()
                 os.fsync(stream.fileno())
+            if instead_of is not None and self.read(path) != instead_of:
+                raise HostError(f"{path} was changed by somebody else while this run was looking at it; run again.")
             os.rename(temporary, path)
             temporary = None
             self._synchronise(folder)

@@ -85,19 +85,21 @@ def commit(host, observed, files):
     try:
         _keep(host, before, files)
         for path, content in files.items():
-            host.write(path, content)
+            host.write(path, content, before[path])
     except HostError as problem:
-        _undo(host, before, problem)
+        _undo(host, before, files, problem)
         raise HostError(f"Nothing was changed: {problem}") from problem
 
 
-def _undo(host, files, problem):
-    """Give ``files`` their bytes again; the one that failed may or may not have been replaced."""
+def _undo(host, before, after, problem):
+    """Give the files that hold what they hold ``after`` the change the bytes from ``before`` it (path to bytes); the one
+    that failed may or may not have been replaced.
+    """
     failures = []
-    for path, content in files.items():
+    for path, content in before.items():
         try:
-            if host.read(path) != content:
-                host.write(path, content)
+            if host.read(path) == after[path]:
+                host.write(path, content, after[path])
         except HostError as failure:
             failures.append(str(failure))
     if failures:

@@ -88,7 +88,7 @@ class FakeHost:
     def changed_at(self, path):
         return self.ctimes.get(self.resolve(path), 0)
 
-    def write(self, path, content):
+    def write(self, path, content, instead_of=None):
         path = self.resolve(path)
         if path in self.broken:
             raise HostError(self.broken[path])

@@ -46,12 +46,12 @@ class Failing(Host):
         super().__init__()
         self.failing = failing
 
-    def write(self, path, content):
+    def write(self, path, content, instead_of=None):
         name = os.path.basename(path)
         self.failing[name] = self.failing.get(name, 99) - 1
         if self.failing[name] < 0:
             raise HostError(f"Cannot replace {name}: No space left on device.")
-        super().write(path, content)
+        super().write(path, content, instead_of)
 
 
 def test_all_files_change_and_can_be_put_back(place):
@@ -98,6 +98,19 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(place):
         HostError, match="two was changed by somebody else while this run was looking at it; run again."
     ):
         _transaction.commit(Host(), files(place, "old"), files(place, "new"))
+    assert contents(place) == {**files(place, "old"), str(place / "two"): b"by hand"}
+
+
+@pytest.mark.parametrize("last", ["index.json", "one"])
+def test_a_file_that_changes_while_others_are_written_is_not_overwritten(place, last):
+    class Interfering(Host):
+        def write(self, path, content, instead_of=None):
+            super().write(path, content, instead_of)
+            if os.path.basename(path) == last:
+                (place / "two").write_bytes(b"by hand")
+
+    with pytest.raises(HostError, match="^Nothing was changed: .*two was changed by somebody else while this run was"):
+        _transaction.commit(Interfering(), files(place, "old"), files(place, "new"))
     assert contents(place) == {**files(place, "old"), str(place / "two"): b"by hand"}
 
 

@@ -67,8 +67,8 @@ class Machine(FakeHost):
         self.refused = ()
         self.idle = ()
 
-    def write(self, path, content):
-        super().write(path, content)
+    def write(self, path, content, instead_of=None):
+        super().write(path, content, instead_of)
         self.now += 1
         self.ctimes[self.resolve(path)] = self.now
 
