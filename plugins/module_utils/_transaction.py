@@ -92,8 +92,8 @@ def commit(host, observed, files):
 
 
 def _undo(host, before, after, problem):
-    """Give the files that hold what they hold ``after`` the change the bytes from ``before`` it (path to bytes); the one
-    that failed may or may not have been replaced.
+    """Give the files that hold what they should ``after`` the change the bytes from ``before`` it (path to bytes each);
+    the one that failed may or may not have been replaced.
     """
     failures = []
     for path, content in before.items():
