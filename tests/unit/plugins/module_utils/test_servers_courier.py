@@ -168,6 +168,17 @@ def test_handshakes_that_courier_waits_for_are_remarked_on(tls, processes, there
     assert server.values[PRE_AUTHENTICATED].remark is None
 
 
+@pytest.mark.parametrize(("version", "there"), [("5.0.13", False), ("5.2.11", True)])
+def test_idle_that_courier_never_ends_is_remarked_on(version, there):
+    machine = host()
+    machine.answers["--version"] = (0, f"Courier 1.4.1 (Courier-IMAP {version})/x86_64-pc-linux-gnu/2025")
+    server = Courier(machine)
+    remark = server.values[AUTHENTICATED].remark
+    assert ("never while its client waits in IDLE with a mailbox selected" in remark) if there else remark is None
+    server.stand_behind(None, Server())
+    assert server.values[AUTHENTICATED].remark is None
+
+
 def test_remarks_name_daemons_and_exceptions():
     assert Courier(host()).values[CONNECTIONS].remark is None
     both = Courier(host(processes=TWO)).values[CONNECTIONS].remark
