@@ -192,10 +192,7 @@ class Dovecot(base.Server):
 
     def _counting_users(self, more=""):
         """Return what to know of the limit for each user, with ``more`` about addresses."""
-        remark = (
-            f"Dovecot counts the connections of a user from each address alone{more}; those that log in at the same "
-            "moment do not count one another, so that more of them may get in."
-        )
+        remark = f"Dovecot counts the connections of a user from each address alone{more}."
         return f"{remark} {self._handed_on}" if self._handed_on else remark
 
     def _places_lost_and_shared(self):

@@ -502,8 +502,8 @@ def _warnings(seen, running, wrong):
     hidden = [service.name for service in _services.unknown(seen.services)]
     if hidden:
         warnings.append(
-            f"It cannot be seen since when {' and '.join(hidden)} on {seen.server} runs, so it is not known whether "
-            "it was restarted since the settings were changed."
+            f"It cannot be seen when {' and '.join(hidden)} on {seen.server} started, so it is not known whether the "
+            "settings have been changed since."
         )
     if running and seen.changed_at is None:
         warnings.append(

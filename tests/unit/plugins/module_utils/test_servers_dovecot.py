@@ -864,7 +864,7 @@ def test_a_front_that_tells_the_address_of_clients_makes_a_difference():
     server = Dovecot(host())
     server.stand_behind(Endpoint("127.0.0.1", 143, proxy_protocol=True), Front())
     remark = server.values[PER_USER].remark
-    assert remark.startswith("Dovecot counts the connections of a user from each address alone; those that log in at the ")
+    assert remark == "Dovecot counts the connections of a user from each address alone."
     server.stand_behind(Endpoint("127.0.0.1", 143), Front())
     assert "so all those of a user count together" in server.values[PER_USER].remark
     assert len(server.endpoints) == 2

@@ -395,7 +395,7 @@ def test_where_the_start_of_a_service_is_not_known_nothing_is_said_to_run(monkey
     monkeypatch.setattr(_services, "instant", lambda wire, utc=False: CHANGED if utc else None)
     result = _route.converge(exchange.access(), IN_SYNC)
     assert result["settings"]["authenticated_connection_timeout"]["running"] is None
-    assert any("It cannot be seen since when" in text for text in result["warnings"])
+    assert any("It cannot be seen when" in text for text in result["warnings"])
 
 
 @pytest.mark.parametrize(
