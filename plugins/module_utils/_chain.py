@@ -58,7 +58,7 @@ def observe(host, server_type):
                 before.setdefault(backend, set()).update(passed)
     chain.sort(key=lambda server: len(before[server.server_type]))
     strangers = [name for name in present if name not in [server.server_type for server in chain]]
-    if server_type == "auto" and strangers:
+    if server_type == "auto" and not all(_is_off(host, present[name]) for name in strangers):
         raise HostError(
             f"server_type is auto, but this host has {' and '.join(present)}, which do not form a chain; set "
             "server_type to the one that is meant."

@@ -161,9 +161,9 @@ class Host:
     def must_be_replaceable(self, path):
         """Raise HostError where write() could not replace the file at ``path``. Nothing is written."""
         path = self.resolve(path)
-        mounts = self.read("/proc/self/mountinfo").decode("utf-8", "surrogateescape").splitlines()
+        mounts = self.read("/proc/self/mountinfo").splitlines()
         for place in (path, os.path.dirname(path)):
-            if place == path and path in (line.split()[4] for line in mounts):
+            if place == path and path in (_unescaped(line.split()[4]) for line in mounts):
                 reason = "it is a mount of its own; unmount it"
             elif _takes_additions_alone(place):
                 reason = f"{place} takes additions alone; undo that (chattr -a)"

@@ -76,30 +76,37 @@ def commit(host, observed, files):
     """Put ``files`` (path to new bytes) in place, all or none.
 
     ``observed`` maps the same paths to the bytes that the change was made from: a file that has changed since is never
-    overwritten. What they held before is kept for restore(). Raises HostError, and then every file is as it was.
+    overwritten. What they held before is kept for restore(). Raises HostError, and then every file is as it was, or the
+    text says which is not.
     """
     for path in files:
         if host.read(path) != observed[path]:
             raise HostError(f"{path} was changed by somebody else while this run was looking at it; run again.")
     before = {path: observed[path] for path in files}
+    begun = {}
     try:
         _keep(host, before, files)
         for path, content in files.items():
+            begun[path] = before[path]
             host.write(path, content, before[path])
     except HostError as problem:
-        _undo(host, before, files, problem)
+        _undo(host, begun, files, problem)
         raise HostError(f"Nothing was changed: {problem}") from problem
 
 
 def _undo(host, before, after, problem):
     """Give the files that hold what they should ``after`` the change the bytes from ``before`` it (path to bytes each);
-    the one that failed may or may not have been replaced.
+    the last one, which failed, may or may not have been replaced.
     """
     failures = []
+    failed = next(reversed(list(before)), None)
     for path, content in before.items():
         try:
-            if host.read(path) == after[path]:
+            found = host.read(path)
+            if found == after[path]:
                 host.write(path, content, after[path])
+            elif found != content and path != failed:
+                failures.append(f"{path} was changed by somebody else meanwhile.")
         except HostError as failure:
             failures.append(str(failure))
     if failures:

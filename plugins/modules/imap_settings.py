@@ -58,7 +58,8 @@ notes:
   - Dovecot without a mail proxy never closes a connection that waits in IDLE, because it tells the client that it is still
     there every C(imap_idle_notify_interval), unless that is 0 or longer than 1800 seconds and C(imap_hibernate_timeout)
     is not set. nginx does not mind that and closes such a connection on time, whereas Perdition counts its time-out anew.
-    A warning says so where O(authenticated_connection_timeout) is asked for.
+    Courier 5.2 without a mail proxy never closes one that waits in IDLE with a mailbox selected. Warnings say so where
+    O(authenticated_connection_timeout) is asked for.
   - The configuration of a backend on another host cannot be seen from the mail proxy's, nor that of a server that
     Dovecot's passdb hands clients on to. It is taken to keep idle connections for 1800 seconds, and a warning says so,
     as far as the configuration shows that there is such a server.

@@ -574,6 +574,7 @@ def test_a_session_that_takes_longer_to_open_than_an_operation_is_waited_for(mon
         server.faults.open_delay = 1.5
         options = {"read_timeout": 3, "operation_timeout": 1, "look_at_services": False}
         assert _route.look(way_in(server, **options))
+        server.faults.open_delay = 60
         monkeypatch.setattr(_session, "_PATIENCE", 0)
         assert "did not answer in time when the session was opened; look at the server, and run the" in failing(
             server, **options

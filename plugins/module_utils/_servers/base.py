@@ -137,8 +137,7 @@ class Server:
     paths that the server reads to their bytes; ``changed_at`` is when the youngest of them changed; ``serving`` is a
     Serving, or None where the server is not running; ``master`` is the Process that a restart has to replace, or None
     where there is no such single one; ``endpoints`` are where it answers; ``backends`` are the Endpoints
-    that it hands its clients on to, with None for one that the configuration does not name; ``room`` is a sentence on
-    how many connections a front itself has room for, empty where nothing but the host limits them.
+    that it hands its clients on to, with None for one that the configuration does not name.
     """
 
     server_type = ""
@@ -157,13 +156,16 @@ class Server:
         self.master = None
         self.endpoints = []
         self.backends = []
-        self.room = ""
         self._reached_at = []
 
     @classmethod
     def present(cls, host):
         """Whether a server of this type is set up on the Host for IMAP."""
         raise NotImplementedError
+
+    def remark(self, name, sentences):
+        """Have ``sentences`` (text or None) told to whoever asks for the setting ``name``, which the server has."""
+        self.values[name] = self.values[name]._replace(remark=sentences)
 
     def stand_behind(self, endpoint, front):
         """Take note of a ``front`` (Server) that hands its clients on to this server at ``endpoint`` (Endpoint, or None
@@ -173,11 +175,6 @@ class Server:
         if endpoint is not None and endpoint not in self._reached_at:
             self._reached_at.append(endpoint)
             self.endpoints = self._reached_at
-        value = self.values.get("max_connections")
-        remark = f"Clients that have not logged in are with {front.server_type}, and do not count. {front.room}".strip()
-        if value and remark not in (value.remark or ""):
-            remark = f"{value.remark} {remark}" if value.remark else remark
-            self.values["max_connections"] = value._replace(remark=remark)
         value = self.values.get("max_connections_from_single_ip")
         if value and (endpoint is None or not endpoint.proxy_protocol):
             self.values["max_connections_from_single_ip"] = Value(

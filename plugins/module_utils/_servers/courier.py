@@ -91,8 +91,8 @@ class Courier(base.Server):
         ),
         "pre_authenticated_connection_timeout": base.Term(
             None,
-            "compiled in, 60 seconds, counted from the connection on, with TLS from the end of the handshake on, for which "
-            "Courier waits without end",
+            "compiled in, 60 seconds, counted from the connection on, with TLS from the end of the handshake on, for "
+            "which Courier waits without end",
         ),
         "max_connections": base.Term(
             "MAXDAEMONS", "counted by courier-imap and courier-imap-ssl on their own; further clients wait"
@@ -136,26 +136,23 @@ class Courier(base.Server):
         }
         self.values.update({name: self._value(host, name) for name in _NUMBERS})
         if tuple(map(int, re.findall("[0-9]+", self.version)[:2])) > (5, 0):
-            self._remark(
+            self.remark(
                 "authenticated_connection_timeout",
-                f"Courier {self.version} closes an idle connection after 1800 seconds, but never while its client waits in "
-                "IDLE with a mailbox selected; the role mailops.imap.imap_proxy puts a mail proxy before it that does.",
+                f"Courier {self.version} closes an idle connection after 1800 seconds, but never while its client waits "
+                "in IDLE with a mailbox selected; the role mailops.imap.imap_proxy puts a mail proxy before it that does.",
             )
         if any(_begins_tls(self._tree, daemon) for daemon in self._daemons):
-            self._remark(
+            self.remark(
                 "pre_authenticated_connection_timeout",
-                "Courier counts its 60 seconds from the end of a TLS handshake on, and never closes a client that is silent "
-                "during the handshake; the role mailops.imap.imap_proxy puts a mail proxy before it that does.",
+                "Courier counts its 60 seconds from the end of a TLS handshake on, and never closes a client that is "
+                "silent during the handshake; the role mailops.imap.imap_proxy puts a mail proxy before it that does.",
             )
-
-    def _remark(self, name, remark):
-        self.values[name] = self.values[name]._replace(remark=remark)
 
     def stand_behind(self, endpoint, front):
         super().stand_behind(endpoint, front)
         # Clients have their handshakes with the front, which closes those in IDLE, because Courier says nothing to them.
         for name in _COMPILED_IN:
-            self._remark(name, None)
+            self.remark(name, None)
 
     def _value(self, host, name):
         variable, option, largest = _NUMBERS[name]

@@ -157,14 +157,10 @@ class Dovecot(base.Server):
             "taken to keep idle ones for 1800 seconds, as RFC 9051 (section 5.4) asks."
         )
         self._handed_on = proxying and f"Clients that Dovecot hands on to {whom} are not limited so."
-        self._remark(
-            "authenticated_connection_timeout",
-            self._handing_on
-            or self._speaking_in_idle(),
-        )
-        self._remark("max_connections", " ".join(self._places_lost_and_shared()) or None)
-        self._remark("max_connections_per_user", self._counting_users())
-        self._remark("max_command_size", self._handed_on)
+        self.remark("authenticated_connection_timeout", self._handing_on or self._speaking_in_idle())
+        self.remark("max_connections", " ".join(self._places_lost_and_shared()) or None)
+        self.remark("max_connections_per_user", self._counting_users())
+        self.remark("max_command_size", self._handed_on)
 
     def _read(self, host, tree, installed):
         """Return the _Reading of ``tree``, which is the configuration of the _Installed. Raises Rejected."""
@@ -174,15 +170,12 @@ class Dovecot(base.Server):
 
         return _Reading(tree, self._defaults, tell, host.read)
 
-    def _remark(self, name, remark):
-        self.values[name] = self.values[name]._replace(remark=remark)
-
     def stand_behind(self, endpoint, front):
         super().stand_behind(endpoint, front)
         self._kept_alive_by = self._kept_alive_by or (front.counts_anew_for_backends and front.server_type)
-        self._remark("authenticated_connection_timeout", self._handing_on or self._keeping_alive())
+        self.remark("authenticated_connection_timeout", self._handing_on or self._keeping_alive())
         if endpoint is None or not endpoint.proxy_protocol:
-            self._remark(
+            self.remark(
                 "max_connections_per_user",
                 self._counting_users(
                     ", and does not learn the address of clients that come through the proxy before it (PROXY "

@@ -84,8 +84,8 @@ class Nginx(base.Server):
         "authenticated_connection_timeout": base.Term("proxy_timeout", "any value; IDLE counts as idle"),
         "pre_authenticated_connection_timeout": base.Term(
             "timeout",
-            "any value, counted from the connection on, and once more where a client says nothing after STARTTLS; it bounds "
-            "the login at the backend too",
+            "any value, counted from the connection on, and once more where a client says nothing after STARTTLS; it "
+            "bounds the login at the backend too",
         ),
     }
     # Measured with 1.22.1 and 1.26.3: a longer line is answered "BAD invalid command" before the login, and passed on
@@ -123,10 +123,6 @@ class Nginx(base.Server):
         self.values = {name: self._value(name) for name in self.terms}
         self.endpoints = [endpoint for server in self._imap for endpoint in _endpoints(server)]
         self.backends = list(dict.fromkeys(_backend(self._tree, server) for server in self._imap))
-        self.room = (
-            f"It has room for {_connections(self._tree)} connections in each worker process (worker_connections), of "
-            "which a client that has logged in takes two."
-        )
 
     def check(self, host, files):
         """Run ``nginx -t`` on a copy of the whole tree.
@@ -425,16 +421,6 @@ def _mail_servers(tree):
                 if found.directive.name == "server" and found.directive.block is not None
             ]
     return servers
-
-
-def _connections(tree):
-    """Return the text of how many connections each worker process has."""
-    for events, source in tree.top():
-        if events.name == "events" and events.block is not None:
-            for directive, dummy in tree.flat(events.block, source):
-                if directive.name == "worker_connections" and directive.arguments:
-                    return directive.arguments[0]
-    return "512"
 
 
 def _serves_imap(tree):

@@ -5,8 +5,8 @@
 
 Facts: perdition/options.c, config_file.c and perdition.c of Perdition 2.2, the init script of Debian's 2.2-3.2 and
 2.2-3.4, and what the daemon says and does, measured with both. What the backend sends starts the time-out of a client
-that has logged in anew as well. Its connection_limit is not for use: the daemon ends
-when one client more connects (libvanessa_socket/vanessa_socket_server.c of vanessa_socket 0.0.13, measured).
+that has logged in anew as well. Its connection_limit is not for use: the daemon ends when one client more connects
+(libvanessa_socket/vanessa_socket_server.c of vanessa_socket 0.0.13, measured).
 
 PRIVATE: other collections must not import this; it may change at any time.
 """

@@ -185,7 +185,9 @@ def endpoints(options, variables, inventory_hostname):
     )
     protocol = given("services_protocol", "ansible_psrp_protocol", "ansible_winrm_scheme")
     if not protocol:
-        secure = _number("services_port", port) != 5985 if port is not None else windows_like or auth in ("basic", "certificate")
+        secure = windows_like or auth in ("basic", "certificate")
+        if port is not None:
+            secure = _number("services_port", port) != 5985
         protocol = "https" if secure else "http"
     windows = Endpoint(
         host=given("services_host") or host,

@@ -71,10 +71,10 @@ def _observe(session):
             started[int(row["ProcessId"])] = instant(row.get("CreationDate"))
     found = {}
     for row in rows:
-        name, process = service(row["Name"]), int(row.get("ProcessId") or 0)
+        name, process = service(_text(row.get("Name"))), int(row.get("ProcessId") or 0)
         state, computer = _text(row.get("State")).title(), _text(row.get("SystemName"))
-        if state not in _STATES:
-            raise ValueError(f"State {state}")
+        if name is None or state not in _STATES:
+            raise ValueError(f"Name {_text(row.get('Name'))}, State {state}")
         found[name] = Service(name, state, started.get(process), computer.partition(".")[0] or None)
     return [found[name] for name in SERVICES if name in found]
 

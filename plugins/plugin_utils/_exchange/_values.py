@@ -31,9 +31,8 @@ _DURATION = re.compile(r"(-)?P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.
 #: Microsoft.Exchange.Data.ByteQuantifiedSize's ToString(), "2 MB (2,097,152 bytes)"; the separator is the server's
 #: culture's.
 _SIZE_IN_BYTES = re.compile(r"\(([^()a-zA-Z]*\d[^()a-zA-Z]*)bytes?\)", re.IGNORECASE)
-_SIZE = re.compile(r"(\d+(?:\.\d+|,\d{1,2})?)\s*(KB|MB|GB|TB)", re.IGNORECASE)
+_SIZE = re.compile(r"(\d+(?:[.,]\d{1,2})?)\s*(KB|MB|GB|TB)", re.IGNORECASE)
 _SIZE_UNITS = {"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
-
 
 #: A whole number, in groups where a culture writes it so: "2,147,483,647", "2.147.483.647", "2 147 483 647".
 _WHOLE = re.compile("-?(?:\\d+|\\d{1,3}([.,'\u2019 \u00a0\u2009\u202f])(?:\\d{2,3}\\1)*\\d{3})")
@@ -59,7 +58,10 @@ def read(kind, wire, choices=None):
         # Microsoft.Exchange.Data.Unlimited, whatever it is of.
         unlimited = str(wire.properties["IsUnlimited"]).casefold() == "true"
         inner = "Unlimited" if unlimited else wire.properties.get("Value")
-        return read(kind, wire.text if inner in (None, "") else inner, choices)
+        inner = wire.text if inner in (None, "") else inner
+        if inner in (None, ""):
+            raise ValueError(f"{wire!r} says no value")
+        return read(kind, inner, choices)
     if kind != "list" and (wire is None or wire == ""):
         return None
     try:
@@ -251,7 +253,7 @@ def _read_text(wire, choices):
 def _read_list(wire, choices):
     if isinstance(wire, Bag):
         # A list of one entry may come as that entry.
-        wire = wire.value or wire.text or ([wire] if wire.properties else [])
+        wire = wire.value if wire.value is not None else wire.text or ([wire] if wire.properties else [])
     if isinstance(wire, str):
         # A list turned into text on its way, "{[::]:993, 0.0.0.0:993}", or the only entry.
         wire = [entry for entry in re.split(r"[\s,;]+", wire.strip("{} ")) if entry]

@@ -272,3 +272,4 @@ def test_what_was_switched_off_is_not_taken_for_a_backend_without_a_name(state, 
     if not running:
         machine.process_list = nginx_processes()
     assert types(machine, "nginx") == chain
+    assert types(machine, "auto") == chain

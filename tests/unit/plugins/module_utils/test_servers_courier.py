@@ -18,7 +18,6 @@ from .fake_host import FakeHost, process
 
 AUTHENTICATED, PRE_AUTHENTICATED = "authenticated_connection_timeout", "pre_authenticated_connection_timeout"
 CONNECTIONS, FROM_SINGLE_IP = "max_connections", "max_connections_from_single_ip"
-PRE_AUTHENTICATED = "pre_authenticated_connection_timeout"
 LOGIN, PLAIN, TLS = "/usr/lib/courier/courier/imaplogin", "/etc/courier/imapd", "/etc/courier/imapd-ssl"
 STARTED = 1000
 TCPD = "/usr/sbin/couriertcpd -address=0 -maxprocs={} -maxperip={} -access=/etc/courier/imapaccess.dat -nodnslookup"
@@ -289,19 +288,6 @@ def test_an_address_cannot_be_limited_behind_a_proxy_that_hides_it():
     assert picture.edits == [] and picture.settings[FROM_SINGLE_IP]["drift"] == "unenforceable"
     assert picture.settings[FROM_SINGLE_IP]["effective"] == "unlimited"
     assert "MAXPERIP would count them as one" in picture.unenforceable[0]
-
-
-def test_clients_that_a_front_keeps_until_they_log_in_are_remarked_on():
-    server = Courier(host(BOTH, processes=TWO))
-    alone = server.values[CONNECTIONS].remark
-    for port in (143, 10143):
-        server.stand_behind(Endpoint("127.0.0.1", port), Server())
-    assert server.values[CONNECTIONS].remark.startswith(f"{alone} Clients that have not logged in are with ")
-    assert server.values[CONNECTIONS].remark.count("Clients that") == 1
-    roomy = Server()
-    roomy.room = "It has 9 connections."
-    server.stand_behind(Endpoint("127.0.0.1", 143), roomy)
-    assert server.values[CONNECTIONS].remark.endswith(", and do not count. It has 9 connections.")
 
 
 # presence, processes, endpoints

@@ -109,20 +109,6 @@ def test_present_where_a_mail_server_speaks_imap(mail, present):
     assert Nginx.present(host(mail)) is present
 
 
-@pytest.mark.parametrize(
-    ("events", "told"),
-    [
-        ("events {}", 512),
-        ("events { use epoll; worker_connections 768; }", 768),
-        ("events { include events.conf; }", 99),
-    ],
-)
-def test_what_a_front_has_room_for(events, told):
-    files = {"/etc/nginx/events.conf": "worker_connections 99;"}
-    room = Nginx(host(events + " mail { server { listen 143; } }", files)).room
-    assert room.startswith(f"It has room for {told} connections in each worker process")
-
-
 def test_absent_without_a_program_or_a_configuration():
     assert not Nginx.present(FakeHost({NGINX_MAIN: "mail { server { listen 143; } }"}))
     assert not Nginx.present(FakeHost({}, {NGINX}))

@@ -143,6 +143,23 @@ def test_a_roll_back_that_fails_names_the_file(place):
     )
 
 
+def test_a_file_that_somebody_changes_before_the_roll_back_is_left_and_named(place):
+    class Interfering(Host):
+        def write(self, path, content, instead_of=None):
+            if os.path.basename(path) == "two":
+                (place / "one").write_bytes(b"by hand")
+                raise HostError("Cannot replace two: No space left on device.")
+            super().write(path, content, instead_of)
+
+    with pytest.raises(HostError) as problem:
+        _transaction.commit(Interfering(), files(place, "old"), files(place, "new"))
+    assert str(problem.value) == (
+        "Cannot replace two: No space left on device. What had changed before could not be put back: "
+        f"{place}/one was changed by somebody else meanwhile."
+    )
+    assert contents(place) == {**files(place, "old"), str(place / "one"): b"by hand"}
+
+
 def test_nothing_changes_when_the_old_state_cannot_be_kept(place):
     with pytest.raises(HostError, match="^Nothing was changed: Cannot replace index.json: No space left on device."):
         _transaction.commit(Failing(**{"index.json": 0}), files(place, "old"), files(place, "new"))

@@ -456,6 +456,7 @@ def test_a_time_that_is_utc_by_name_needs_no_zone():
         ["text"],
         [Bag(None, {"State": "Running"})],
         [Bag(None, {"Name": "x", "ProcessId": "many"})],
+        [Bag(None, {"Name": "x", "ProcessId": 0, "State": "Running"})],
         [Bag(None, {"Name": "MSExchangeIMAP4", "ProcessId": 0})],
         [Bag(None, {"Name": "MSExchangeIMAP4", "ProcessId": 0, "State": "Busy"})],
     ],
@@ -466,6 +467,18 @@ def test_services_that_are_told_in_another_way_are_a_sentence_and_nothing_is_set
     with pytest.raises(ExchangeError, match="What Windows says of the IMAP4 services is not understood: "):
         _route.converge(exchange.access(), {"max_connections": 5})
     assert exchange.did("Set-ImapSettings") == []
+
+
+def test_the_name_of_a_service_may_come_in_an_object():
+    exchange = FakeExchange()
+    rows = exchange.rows
+
+    def wrapped(query):
+        return [row._replace(properties={**row.properties, "Name": Bag(None, {}, row.properties["Name"])})
+                if "Name" in row.properties else row for row in rows(query)]  # fmt: skip
+
+    exchange.rows = wrapped
+    assert _route.converge(exchange.access(), {"max_connections": 5})["services"] == ["MSExchangeIMAP4", "MSExchangeIMAP4BE"]
 
 
 # looking and restarting

@@ -147,7 +147,13 @@ def test_sizes_of_other_cultures_and_in_other_bags(wire, size):
     assert _values.read("size", wire) == size
 
 
-@pytest.mark.parametrize("wire", ["much", "2 XB", [1], Bag(None, {"Bytes": 1}), True, "1,024 KB", 1.5, "1.5", -1, "-1"])
+@pytest.mark.parametrize(
+    "wire",
+    [
+        *("much", "2 XB", [1], Bag(None, {"Bytes": 1}), True, "1,024 KB", "1.024 KB", 1.5, "1.5", -1, "-1"),
+        *(Bag(None, {"IsUnlimited": False}), Bag("", {"IsUnlimited": False, "Value": None})),
+    ],
+)
 def test_what_is_no_size_is_not_taken_for_one(wire):
     with pytest.raises(ValueError):
         _values.read("size", wire)
@@ -212,7 +218,7 @@ def test_what_is_no_list_is_not_taken_for_one(wire):
         _values.read("list", wire)
 
 
-@pytest.mark.parametrize("wire", [None, "", [], "{}", Bag("", {}), Bag(None, {}, []), [None]])
+@pytest.mark.parametrize("wire", [None, "", [], "{}", Bag("", {}), Bag(None, {}, []), Bag("A.List", {"Count": 0}, []), [None]])
 def test_an_empty_list_is_the_same_in_every_form_and_is_sent_as_null(wire):
     assert _values.read("list", wire) == []
     assert _values.same("list", [], _values.read("list", wire))
