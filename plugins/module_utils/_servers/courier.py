@@ -27,8 +27,8 @@ _IMAPD = "/usr/bin/imapd"
 _PLAIN = "/etc/courier/imapd"
 _TLS = "/etc/courier/imapd-ssl"
 _ACCESS = "/etc/courier/imapaccess"
-#: Addresses that stand for all.
-_ANY = ("", "0", "0.0.0.0", "::")
+#: Addresses that stand for all, and the one of them that this host reaches itself at.
+_ANY = {"": "127.0.0.1", "0": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 _PORTS = {"imap": 143, "imap2": 143, "imaps": 993}
 #: Setting name to the seconds that connections live in each state. While the client waits in IDLE it is the same time
 #: (measured: 1801.8 seconds, because IDLE looks at the clock every IMAP_IDLE_TIMEOUT seconds), but with a mailbox
@@ -329,7 +329,7 @@ def _endpoints(tree, daemon):
         host = host or (address[1].value if address else "0")
         number = _PORTS.get(number, number)
         if str(number).isdecimal():
-            local = {"0": "127.0.0.1", "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+            local = _ANY.get(host, host)
             header = any(own in (*_ANY, host, local) and wanted in ("", int(number)) for own, wanted in behind)
             endpoints.append(base.Endpoint(local, int(number), daemon.tls, header))
     return endpoints

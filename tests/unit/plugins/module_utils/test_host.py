@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -164,20 +165,26 @@ def test_a_file_that_is_a_mount_of_its_own(host, tmp_path):
         subprocess.run(["umount", path], check=True)
 
 
+@contextmanager
+def having(attribute, place):
+    """Give ``place`` an attribute of chattr(1) meanwhile; skip the test where that cannot be."""
+    command = ["chattr", f"+{attribute}", place]
+    if not shutil.which("chattr") or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip(f"nothing can have the attribute {attribute} here")
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", f"-{attribute}", place], check=True)
+
+
 @needs_root
 def test_an_immutable_file_or_folder_is_known_beforehand(host, tmp_path):
     path, link = tmp_path / "a.conf", tmp_path / "link.conf"
     path.write_bytes(b"one")
     link.symlink_to(path)
     for place in (path, tmp_path):
-        command = ["chattr", "+i", place]
-        if not shutil.which("chattr") or subprocess.run(command, capture_output=True, check=False).returncode:
-            pytest.skip("nothing can be made immutable here")
-        try:
-            with pytest.raises(HostError) as problem:
-                host.must_be_replaceable(str(link))
-        finally:
-            subprocess.run(["chattr", "-i", place], check=True)
+        with having("i", place), pytest.raises(HostError) as problem:
+            host.must_be_replaceable(str(link))
         assert str(problem.value) == (
             f"Nothing was changed, because {path} cannot be replaced: {place} is not even writable for root; make it "
             "so (lsattr shows what is immutable) and run again."
@@ -190,16 +197,11 @@ def test_what_takes_additions_alone_is_known_beforehand(host, tmp_path):
     path = tmp_path / "a.conf"
     path.write_bytes(b"one")
     for place in (path, tmp_path):
-        command = ["chattr", "+a", place]
-        if not shutil.which("chattr") or subprocess.run(command, capture_output=True, check=False).returncode:
-            pytest.skip("nothing can be made append-only here")
-        try:
+        with having("a", place):
             with pytest.raises(HostError) as problem:
                 host.must_be_replaceable(str(path))
             with pytest.raises(HostError, match="Cannot replace .*: Operation not permitted."):
                 host.write(str(path), b"two")
-        finally:
-            subprocess.run(["chattr", "-a", place], check=True)
         assert str(problem.value) == (
             f"Nothing was changed, because {path} cannot be replaced: {place} takes additions alone; undo that (chattr "
             "-a) and run again."
