@@ -126,10 +126,8 @@ def instant(wire, utc=False):
 
     ``utc`` is true for a time that is known to be in UTC even where it does not say so.
     """
-    if isinstance(wire, Bag):
-        wire = wire.value or wire.text
     try:
-        return _instant(str(wire or "").strip(), utc)
+        return _instant(_text(wire).strip(), utc)
     except ValueError:
         # Of the form of a time, but with a 13th month or the like.
         return None
